@@ -1,0 +1,411 @@
+/* The LLMIR bundle, format 1: one file that holds a compiled language model.
+ *
+ * This header is the file format, shared by the compiler that writes bundles and the runtime that reads
+ * them. Everything is little-endian, fixed-width and position-independent: records refer to each other by
+ * byte offsets, never by pointers. docs/BUNDLE_FORMAT.md describes every field in prose.
+ *
+ *   +--------------------+ 0
+ *   | llmir_bundle_header|
+ *   +--------------------+ section_table_offset
+ *   | section table      |
+ *   +--------------------+ 64-byte aligned (WEIGHTS: 4096-byte aligned)
+ *   | section            |
+ *   | ...                |
+ *   +--------------------+ file_bytes
+ *
+ * Rules for readers: skip sections of unknown kind; check every offset, count and size against the enclosing
+ * section before use; never trust a string to be terminated. Rules for writers: zero all padding and reserved fields,
+ * so that equal input gives equal bytes. */
+#ifndef LLMIR_BUNDLE_H
+#define LLMIR_BUNDLE_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define LLMIR_BUNDLE_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes), #type " size")
+#else
+#define LLMIR_BUNDLE_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " size")
+#endif
+
+#define LLMIR_BUNDLE_MAGIC "LLMIRBND" /* 8 bytes, no terminator in the file */
+#define LLMIR_BUNDLE_FORMAT_MAJOR 1u
+#define LLMIR_BUNDLE_FORMAT_MINOR 0u
+#define LLMIR_BUNDLE_SECTION_ALIGNMENT 64u
+#define LLMIR_BUNDLE_WEIGHTS_ALIGNMENT 4096u
+#define LLMIR_BUNDLE_TENSOR_ALIGNMENT 64u
+#define LLMIR_BUNDLE_HASH_BYTES 32u   /* BLAKE2b-256, RFC 7693 */
+#define LLMIR_BUNDLE_MAX_SECTIONS 4096u
+#define LLMIR_BUNDLE_MAX_RANK 4u
+
+/* A byte range inside the enclosing section; {0, 0} is the empty range. Strings are UTF-8, not terminated. */
+typedef struct llmir_bundle_range {
+    uint32_t offset; /* bytes from the start of the section */
+    uint32_t bytes;
+} llmir_bundle_range_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_range_t, 8);
+
+typedef struct llmir_bundle_header {
+    uint8_t magic[8];
+    uint16_t format_major;  /* the format that the file follows */
+    uint16_t format_minor;
+    uint16_t reader_major;  /* the oldest reader that understands the file */
+    uint16_t reader_minor;
+    uint32_t header_bytes;  /* sizeof(llmir_bundle_header_t) of the writer, at least the size here */
+    uint32_t section_count;
+    uint64_t file_bytes;
+    uint64_t section_table_offset;
+    uint8_t root_hash[LLMIR_BUNDLE_HASH_BYTES]; /* of this header with root_hash zeroed, followed by the section table */
+    uint8_t reserved[56];
+} llmir_bundle_header_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_header_t, 128);
+
+typedef enum llmir_section_kind {
+    LLMIR_SECTION_MODEL = 1,     /* hyper-parameters: llmir_model_record_t */
+    LLMIR_SECTION_TOKENIZER = 2, /* llmir_tokenizer_record_t */
+    LLMIR_SECTION_CHAT = 3,      /* llmir_chat_record_t */
+    LLMIR_SECTION_WEIGHTS = 4,   /* llmir_weights_record_t; several parts are numbered as one sequence of tensors */
+    LLMIR_SECTION_PLAN = 5,      /* llmir_plan_record_t */
+    LLMIR_SECTION_CODE = 6,      /* llmir_code_record_t: machine code for one target and level */
+    LLMIR_SECTION_SELFTEST = 7,  /* a token sequence and the expected result */
+    LLMIR_SECTION_REPORT = 8,    /* UTF-8 JSON: what was compiled from what, options, quality */
+    LLMIR_SECTION_SIGNATURE = 9,
+} llmir_section_kind_t;
+
+typedef enum llmir_section_target {
+    LLMIR_SECTION_TARGET_ANY = 0,
+    LLMIR_SECTION_TARGET_CPU = 1,
+    LLMIR_SECTION_TARGET_VULKAN = 2,
+    LLMIR_SECTION_TARGET_CUDA = 3,
+    LLMIR_SECTION_TARGET_HIP = 4,
+} llmir_section_target_t;
+
+/* ISA levels of CPU code and kernels. Levels of one architecture are ordered by what they need. */
+typedef enum llmir_cpu_level {
+    LLMIR_CPU_LEVEL_NONE = 0,
+    LLMIR_CPU_LEVEL_X86_64_V2 = 0x102,      /* SSE4.2 */
+    LLMIR_CPU_LEVEL_X86_64_V3 = 0x103,      /* AVX2, FMA, F16C */
+    LLMIR_CPU_LEVEL_X86_64_V4_VNNI = 0x105, /* AVX-512 F BW CD DQ VL, VNNI */
+    LLMIR_CPU_LEVEL_AARCH64 = 0x201,
+    LLMIR_CPU_LEVEL_AARCH64_DOTPROD = 0x202,
+    LLMIR_CPU_LEVEL_AARCH64_I8MM = 0x203,
+    LLMIR_CPU_LEVEL_ARMV7_NEON = 0x301,
+    LLMIR_CPU_LEVEL_RV64GCV = 0x401,
+} llmir_cpu_level_t;
+
+typedef struct llmir_bundle_section {
+    uint32_t kind;        /* llmir_section_kind_t; unknown kinds are skipped */
+    uint32_t target;      /* llmir_section_target_t */
+    uint32_t level;       /* CPU: llmir_cpu_level_t; GPUs: architecture number; else 0 */
+    uint32_t part;        /* WEIGHTS: index of the part, ascending from 0; else 0 */
+    uint64_t offset;      /* from the start of the file, aligned as the kind asks */
+    uint64_t bytes;
+    uint8_t hash[LLMIR_BUNDLE_HASH_BYTES]; /* BLAKE2b-256 of the section's bytes */
+} llmir_bundle_section_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_section_t, 64);
+
+/* ---- MODEL ------------------------------------------------------------------------------------------ */
+
+typedef struct llmir_model_record {
+    uint32_t record_bytes;   /* sizeof of the writer; fields are only added at the end */
+    uint32_t vocab_count;    /* columns of the logits; at least the tokenizer's token count */
+    uint32_t context_count;  /* positions that the model was trained for (or --context) */
+    uint32_t embedding_count;
+    uint32_t layer_count;
+    uint32_t q_head_count;
+    uint32_t kv_head_count;
+    uint32_t head_dim;
+    uint32_t ffn_count;
+    uint32_t reserved;
+    uint64_t parameter_count;
+    llmir_bundle_range_t name;         /* e.g. "SmolLM2 135M Instruct" */
+    llmir_bundle_range_t architecture; /* e.g. "llama"; for people, the runtime never acts on it */
+} llmir_model_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_model_record_t, 64);
+
+/* ---- WEIGHTS ---------------------------------------------------------------------------------------- */
+
+/* How a tensor's bytes lie. Panel layouts interleave 16 output rows (LLMIR_PANEL_ROWS) so that one vector
+ * register holds one step of the inner dimension for all of them; quant/quant_layout.h draws each of them.
+ * A matrix is [rows = outputs][columns = inputs]; rows are padded to whole panels with zeros. */
+typedef enum llmir_layout {
+    LLMIR_LAYOUT_NONE = 0,
+    LLMIR_LAYOUT_F32 = 1,        /* row-major, any rank */
+    LLMIR_LAYOUT_F16 = 2,        /* row-major, any rank */
+    LLMIR_LAYOUT_PANEL_F32 = 3,  /* matrix panels: [row / 16][column][16] f32 */
+    LLMIR_LAYOUT_PANEL_F16 = 4,  /* matrix panels: [row / 16][column][16] f16 */
+    LLMIR_LAYOUT_PANEL_BF16 = 5, /* matrix panels: [row / 16][column][16] bf16 */
+    LLMIR_LAYOUT_PANEL_S4 = 6,   /* w = d * (q - 8), q in 0..15, f16 d per row and group */
+    LLMIR_LAYOUT_PANEL_U4 = 7,   /* w = d * q + m,   q in 0..15, f16 d and m per row and group */
+    LLMIR_LAYOUT_PANEL_S8 = 8,   /* w = d * q,       q in -128..127, f16 d per row and group */
+} llmir_layout_t;
+
+typedef struct llmir_weights_record {
+    uint32_t record_bytes;
+    uint32_t tensor_count;
+    uint64_t tensor_table_offset; /* of llmir_tensor_record_t[tensor_count], from the start of the section */
+} llmir_weights_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_weights_record_t, 16);
+
+typedef struct llmir_tensor_record {
+    uint64_t data_offset; /* from the start of the section; multiple of LLMIR_BUNDLE_TENSOR_ALIGNMENT */
+    uint64_t data_bytes;  /* equals llmir_layout_bytes() of the other fields */
+    uint32_t shape[LLMIR_BUNDLE_MAX_RANK]; /* outermost first; unused dimensions are 1 */
+    uint32_t rank;        /* 1 .. LLMIR_BUNDLE_MAX_RANK */
+    uint32_t layout;      /* llmir_layout_t */
+    uint32_t group;       /* columns that share a scale: 32, 64 or 128 (int layouts), else 0 */
+    uint32_t reserved;
+    llmir_bundle_range_t name; /* from the start of the section */
+} llmir_tensor_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_tensor_record_t, 56);
+
+/* ---- PLAN ------------------------------------------------------------------------------------------- */
+/* The program: a list of dispatches over planned buffers, for one flat batch of T tokens of which R rows get
+ * logits. A variant is a kernel with its constant parameters; layers share variants. Buffers live in slots:
+ * buffers whose lifetimes do not overlap share one, and the runtime lays the slots out one after the other for the T and R
+ * it is configured with. */
+
+typedef enum llmir_kernel {
+    LLMIR_KERNEL_EMBED = 1,
+    LLMIR_KERNEL_ROPE_TABLE = 2,
+    LLMIR_KERNEL_NORM = 3,
+    LLMIR_KERNEL_QUANTIZE = 4,
+    LLMIR_KERNEL_LINEAR = 5,
+    LLMIR_KERNEL_QKV = 6,
+    LLMIR_KERNEL_ATTENTION = 7,
+    LLMIR_KERNEL_GATE = 8,
+} llmir_kernel_t;
+#define LLMIR_KERNEL_COUNT 9u /* one past the largest */
+#define LLMIR_KERNEL_ABI_VERSION 1u
+
+typedef struct llmir_plan_record {
+    uint32_t record_bytes;
+    uint32_t kernel_abi_version; /* LLMIR_KERNEL_ABI_VERSION that variants and code follow */
+    uint32_t variant_count;
+    uint32_t variant_offset;  /* of llmir_plan_variant_t[variant_count], from the start of the section */
+    uint32_t dispatch_count;
+    uint32_t dispatch_offset; /* of llmir_plan_dispatch_t[dispatch_count] */
+    uint32_t buffer_count;
+    uint32_t buffer_offset;   /* of llmir_plan_buffer_t[buffer_count] */
+    uint32_t slot_count;
+    uint32_t slot_offset;     /* of llmir_plan_slot_t[slot_count] */
+    uint32_t kv_layer_count;
+    uint32_t kv_layer_offset; /* of llmir_plan_kv_layer_t[kv_layer_count] */
+    uint32_t page_tokens;     /* tokens a KV page; a multiple of 16, 16 .. 256 */
+    uint32_t chunk_tokens;    /* recommended largest T of one pass */
+    uint32_t logits_buffer;   /* buffer index: f32 [R][vocab_count] */
+    uint32_t tensor_count;    /* tensors of all WEIGHTS parts together: what operands may index */
+} llmir_plan_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_record_t, 64);
+
+typedef struct llmir_plan_variant {
+    uint32_t kernel; /* llmir_kernel_t */
+    uint32_t reserved;
+    llmir_bundle_range_t params; /* the kernel's parameter struct below; offset is a multiple of 8 */
+} llmir_plan_variant_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_variant_t, 16);
+
+typedef enum llmir_operand_space {
+    LLMIR_OPERAND_NONE = 0,   /* absent; the kernel's flags say so too */
+    LLMIR_OPERAND_BUFFER = 1, /* index into the buffer table */
+    LLMIR_OPERAND_TENSOR = 2, /* index into the tensors of all parts */
+    LLMIR_OPERAND_KV = 3,     /* index into the KV layer table */
+} llmir_operand_space_t;
+
+typedef struct llmir_plan_operand {
+    uint32_t space; /* llmir_operand_space_t */
+    uint32_t index;
+} llmir_plan_operand_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_operand_t, 8);
+
+#define LLMIR_PLAN_MAX_OPERANDS 6u
+
+typedef struct llmir_plan_dispatch {
+    uint32_t variant;
+    uint32_t layer; /* decoder layer for traces; UINT32_MAX outside of layers */
+    llmir_plan_operand_t operands[LLMIR_PLAN_MAX_OPERANDS]; /* meaning: see each kernel */
+} llmir_plan_dispatch_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_dispatch_t, 56);
+
+typedef enum llmir_extent {
+    LLMIR_EXTENT_TOKENS = 0,  /* T rows: one for each token of the batch */
+    LLMIR_EXTENT_OUTPUTS = 1, /* R rows: one for each token whose logits are wanted */
+} llmir_extent_t;
+
+/* What a row of a buffer holds. A kernel accepts one format for each operand; the runtime checks it. */
+typedef enum llmir_row_format {
+    LLMIR_ROW_F32 = 0, /* columns f32 */
+    LLMIR_ROW_Q8 = 1,  /* quantized activations: quant/activation.h */
+} llmir_row_format_t;
+
+typedef struct llmir_plan_buffer {
+    uint32_t slot;
+    uint32_t extent;    /* llmir_extent_t */
+    uint32_t format;    /* llmir_row_format_t */
+    uint32_t columns;   /* elements of a row */
+    uint32_t group;     /* Q8: columns that share a sum and a scale; else 0 */
+    uint32_t row_bytes; /* distance of two rows; multiple of 64 */
+} llmir_plan_buffer_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_buffer_t, 24);
+
+/* A slot takes max(T * token_row_bytes, R * output_row_bytes). */
+typedef struct llmir_plan_slot {
+    uint32_t token_row_bytes;
+    uint32_t output_row_bytes;
+} llmir_plan_slot_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_slot_t, 8);
+
+/* One layer's share of a KV page. With e = bytes of an element (f16: 2, f32: 4), a page holds at element_offset * e
+ *   keys   [kv_heads][page_tokens / 16][head_dim][16]   16 tokens side by side: scores need no horizontal sum
+ *   values [kv_heads][page_tokens][head_dim]
+ * A page is the concatenation of all layers in table order; its size is the sum of theirs. */
+typedef struct llmir_plan_kv_layer {
+    uint32_t kv_heads;
+    uint32_t head_dim;       /* multiple of 8, at most 512 */
+    uint32_t window;         /* tokens that attention looks back, 0: all */
+    uint32_t reserved;
+    uint64_t element_offset; /* of the keys, in elements from the start of the page */
+} llmir_plan_kv_layer_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_kv_layer_t, 24);
+
+/* ---- Kernel parameters ------------------------------------------------------------------------------ */
+/* Operand lists give index: meaning. "rows" is T or R as the buffers' extent says. All floats are IEEE binary32. */
+
+/* x[row] = dequantize(weights[token[row]]) * scale
+ * 0: weights [vocab][dim] any matrix layout; 1: x f32 [T][dim] (out) */
+typedef struct llmir_embed_params {
+    uint32_t dim;
+    uint32_t vocab;
+    uint32_t layout; /* llmir_layout_t of the weights */
+    uint32_t group;
+    float scale;
+    uint32_t reserved;
+} llmir_embed_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_embed_params_t, 24);
+
+/* table[row][i] = attention_factor * {cos, sin}(position[row] * frequency[i])
+ * 0: frequency f32 [pair_count] tensor; 1: table f32 [T][2 * pair_count] (out): all cosines, then all sines */
+typedef struct llmir_rope_table_params {
+    uint32_t pair_count;
+    float attention_factor;
+} llmir_rope_table_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_rope_table_params_t, 8);
+
+typedef enum llmir_norm_flag {
+    LLMIR_NORM_ADD_DELTA = 1u << 0,  /* x += delta first */
+    LLMIR_NORM_DELTA_NORM = 1u << 1, /* ... after delta = rms_norm(delta) * delta_weight (Gemma's post norms) */
+    LLMIR_NORM_NO_OUTPUT = 1u << 2,  /* only the residual update */
+} llmir_norm_flag_t;
+
+/* [x += delta]; out = quantize?(rms_norm(x) * weight)
+ * 0: x f32 [T][dim] (inout with ADD_DELTA); 1: delta f32 [T][dim]; 2: delta_weight f32 [dim]; 3: weight f32 [dim];
+ * 4: out f32 or Q8 [rows][dim] */
+typedef struct llmir_norm_params {
+    uint32_t dim;
+    uint32_t flags;        /* llmir_norm_flag_t */
+    float epsilon;
+    float delta_epsilon;
+    uint32_t out_format;   /* llmir_row_format_t */
+    uint32_t group;        /* of a Q8 output */
+    uint32_t gather;       /* 1: out has R rows, row r is made of x and delta at token output_rows[r]; x stays unwritten */
+    uint32_t reserved;
+} llmir_norm_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_norm_params_t, 32);
+
+/* 0: in f32 [rows][dim]; 1: out Q8 [rows][dim] */
+typedef struct llmir_quantize_params {
+    uint32_t dim;
+    uint32_t group;
+    uint32_t extent; /* llmir_extent_t of both */
+    uint32_t reserved;
+} llmir_quantize_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_quantize_params_t, 16);
+
+typedef enum llmir_linear_flag {
+    LLMIR_LINEAR_BIAS = 1u << 0, /* + bias[row of the weights] */
+    LLMIR_LINEAR_ADD = 1u << 1,  /* out += instead of out = */
+} llmir_linear_flag_t;
+
+typedef enum llmir_gate {
+    LLMIR_GATE_NONE = 0,
+    LLMIR_GATE_SILU = 1,      /* z / (1 + exp(-z)) */
+    LLMIR_GATE_GELU_TANH = 2, /* 0.5 z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) */
+} llmir_gate_t;
+
+/* out[t][out_column + n] = epilogue(sum over k of w[n][k] * a[t][k])
+ * With a gate, the weights' panels alternate gate and up (panel 2i: rows 16i.. of the gate matrix, panel 2i+1: the same rows of
+ * up) and out[t][n] = gate(g[n]) * u[n]; `rows` then counts the rows of one of the two.
+ * 0: activations: Q8 for integer weights, f32 for float weights, [rows][columns]; 1: weights; 2: bias f32 [rows];
+ * 3: out f32 [rows][out_stride] */
+typedef struct llmir_linear_params {
+    uint32_t rows;       /* outputs */
+    uint32_t columns;    /* inputs */
+    uint32_t layout;     /* llmir_layout_t of the weights: a panel layout */
+    uint32_t group;      /* of weights and Q8 activations; 0 for float weights */
+    uint32_t flags;      /* llmir_linear_flag_t */
+    uint32_t gate;       /* llmir_gate_t */
+    uint32_t extent;     /* llmir_extent_t of activations and out */
+    uint32_t out_column; /* first column written, multiple of 16 */
+    uint32_t out_stride; /* f32 elements between rows of out */
+    float soft_cap;      /* c * tanh(v / c) if not 0 */
+} llmir_linear_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_linear_params_t, 40);
+
+typedef enum llmir_qkv_flag {
+    LLMIR_QKV_NORM = 1u << 0, /* RMS norm of each q and k head before the rotation (Qwen3, Gemma 3) */
+    LLMIR_QKV_ROPE = 1u << 1,
+} llmir_qkv_flag_t;
+
+/* Finishes the projections of a layer: [norm], rotate q in place and k on its way into the cache, store v.
+ * Rotation pairs element i with i + rope_dim / 2 (the compiler permutes rows of models that pair 2i with 2i + 1).
+ * 0: qkv f32 [T][stride] (inout): q heads, then k heads, then v heads; 1: rope table f32 [T][rope_dim];
+ * 2: q norm f32 [head_dim]; 3: k norm f32 [head_dim]; 4: KV layer (out) */
+typedef struct llmir_qkv_params {
+    uint32_t q_heads;
+    uint32_t kv_heads;
+    uint32_t head_dim;
+    uint32_t rope_dim; /* even, at most head_dim; the rest of a head is not rotated */
+    uint32_t stride;   /* f32 elements between rows */
+    uint32_t flags;    /* llmir_qkv_flag_t */
+    float norm_epsilon;
+    uint32_t reserved;
+} llmir_qkv_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_qkv_params_t, 32);
+
+/* out[t][h] = softmax(scale * q . keys, causal, window) . values, for the keys at positions 0 .. position[t] of its sequence.
+ * 0: qkv f32 [T][q_stride], q heads first; 1: KV layer; 2: out f32 [T][q_heads * head_dim] */
+typedef struct llmir_attention_params {
+    uint32_t q_heads;   /* a multiple of kv_heads */
+    uint32_t kv_heads;
+    uint32_t head_dim;
+    uint32_t window;    /* keys looked at, the token's own included; 0: all */
+    uint32_t q_stride;
+    uint32_t out_stride;
+    float scale;
+    float soft_cap;     /* of the scores: c * tanh(s / c); 0: none */
+} llmir_attention_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_attention_params_t, 32);
+
+/* out[row][n] = gate(in[row][n]) * in[row][dim + n]: for gate and up matrices that could not be merged
+ * 0: in f32 [T][2 * dim]; 1: out f32 [T][dim] */
+typedef struct llmir_gate_params {
+    uint32_t dim;
+    uint32_t gate; /* llmir_gate_t */
+} llmir_gate_params_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_gate_params_t, 8);
+
+/* ---- CODE ------------------------------------------------------------------------------------------- */
+/* Kernels specialised to this plan: entry i replaces the built-in kernel of variant i. The image is an ELF shared
+ * object without imports: PT_LOAD segments, relative relocations, no segment both writable and executable. */
+typedef struct llmir_code_record {
+    uint32_t record_bytes;
+    uint32_t kernel_abi_version;
+    uint32_t entry_count;  /* equals the plan's variant_count */
+    uint32_t entry_offset; /* of uint32_t[entry_count]: virtual address in the image, 0 = use the built-in kernel */
+    uint64_t image_offset; /* from the start of the section, multiple of 64 */
+    uint64_t image_bytes;
+    uint8_t plan_hash[LLMIR_BUNDLE_HASH_BYTES]; /* hash of the PLAN section that it was made from */
+} llmir_code_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_code_record_t, 64);
+
+#endif /* LLMIR_BUNDLE_H */
