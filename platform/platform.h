@@ -1,6 +1,7 @@
-/* Everything that the library asks of an operating system. Each folder beside this file implements all of it;
- * a primitive that a system lacks returns UNSUPPORTED. No function here allocates except through what it is
- * given, and none prints. OS and compiler conditionals appear only in these folders. */
+/* Everything that the library asks of an operating system. Each folder beside this file implements
+ * all of it; a primitive that a system lacks returns UNSUPPORTED. No function here allocates except
+ * through what it is given, and none prints. OS and compiler conditionals appear only in these
+ * folders. */
 #ifndef LLMIR_PLATFORM_H
 #define LLMIR_PLATFORM_H
 
@@ -15,15 +16,20 @@
 typedef struct llmir_mapping {
     const uint8_t* data; /* of the bytes asked for */
     size_t bytes;
-    void* base;          /* of the pages that hold them; private to the platform */
+    void* base; /* of the pages that hold them; private to the platform */
     size_t base_bytes;
 } llmir_mapping_t;
 
-/* Maps a whole file read-only. Errors name the path and the system's reason: NOT_FOUND, IO, OUT_OF_MEMORY. */
+/* Maps a whole file read-only. Errors name the path and the system's reason: NOT_FOUND, IO,
+ * OUT_OF_MEMORY. */
 llmir_status_t llmir_file_map(const char* path, llmir_mapping_t* out_mapping, llmir_error_t* error);
 
-/* Maps [offset, offset + bytes) of an open descriptor; offset need not be page-aligned. The range must lie inside the file. */
-llmir_status_t llmir_descriptor_map(int32_t descriptor, uint64_t offset, uint64_t bytes, llmir_mapping_t* out_mapping,
+/* Maps [offset, offset + bytes) of an open descriptor; offset need not be page-aligned. The range
+ * must lie inside the file. */
+llmir_status_t llmir_descriptor_map(int32_t descriptor,
+                                    uint64_t offset,
+                                    uint64_t bytes,
+                                    llmir_mapping_t* out_mapping,
                                     llmir_error_t* error);
 
 /* Unmaps; a zeroed mapping is allowed. */
@@ -42,8 +48,12 @@ size_t llmir_page_bytes(void);
 /* Reserves `bytes` (multiple of the page size) of zeroed, writable, private memory. */
 llmir_status_t llmir_pages_reserve(size_t bytes, void** out_pages, llmir_error_t* error);
 
-/* Changes the access of whole pages; making them executable also synchronises the instruction cache. */
-llmir_status_t llmir_pages_protect(void* pages, size_t bytes, llmir_page_access_t access, llmir_error_t* error);
+/* Changes the access of whole pages; making them executable also synchronises the instruction
+ * cache. */
+llmir_status_t llmir_pages_protect(void* pages,
+                                   size_t bytes,
+                                   llmir_page_access_t access,
+                                   llmir_error_t* error);
 void llmir_pages_release(void* pages, size_t bytes);
 
 /* ---- Threads. Opaque storage is caller-owned so that nothing is allocated here. ---- */
@@ -59,7 +69,10 @@ typedef struct llmir_condition {
 } llmir_condition_t;
 
 /* Starts `main(user)` on a new thread; `thread` and `user` must live until joined. */
-llmir_status_t llmir_thread_start(llmir_thread_t* thread, void (*main)(void* user), void* user, llmir_error_t* error);
+llmir_status_t llmir_thread_start(llmir_thread_t* thread,
+                                  void (*main)(void* user),
+                                  void* user,
+                                  llmir_error_t* error);
 void llmir_thread_join(llmir_thread_t* thread);
 llmir_status_t llmir_mutex_init(llmir_mutex_t* mutex, llmir_error_t* error);
 void llmir_mutex_deinit(llmir_mutex_t* mutex);
@@ -87,6 +100,7 @@ typedef struct llmir_atomic_u32 {
 
 uint32_t llmir_atomic_load_acquire(const llmir_atomic_u32_t* atomic);
 void llmir_atomic_store_release(llmir_atomic_u32_t* atomic, uint32_t value);
-uint32_t llmir_atomic_add(llmir_atomic_u32_t* atomic, uint32_t value); /* returns the value before */
+uint32_t llmir_atomic_add(llmir_atomic_u32_t* atomic,
+                          uint32_t value); /* returns the value before */
 
 #endif /* LLMIR_PLATFORM_H */

@@ -1,17 +1,24 @@
-/* Q8 rows: quantized activations, made once per token and read by every integer matrix product of that input.
+/* Q8 rows: quantized activations, made once per token and read by every integer matrix product of
+ * that input.
  *
- *   | q: int8 [columns] | scale: f32 [columns / group] | sum: int32 [columns / group] |     each part padded to 64 bytes
+ *   | q: int8 [columns] | scale: f32 [columns / group] | sum: int32 [columns / group] |     each
+ * part padded to 64 bytes
  *
- * Per group: scale = max |x| / 127, q = round to nearest even (x * (127 / max |x|)) with q = 0 and scale = 0 for an
- * all-zero group, sum = sum of q. The sum lets unsigned weights stand for signed ones and carries the minimum of U4. */
+ * Per group: scale = max |x| / 127, q = round to nearest even (x * (127 / max |x|)) with q = 0 and
+ * scale = 0 for an all-zero group, sum = sum of q. The sum lets unsigned weights stand for signed
+ * ones and carries the minimum of U4. */
 #ifndef LLMIR_QUANT_ACTIVATION_H
 #define LLMIR_QUANT_ACTIVATION_H
 
 #include <stdint.h>
 
-static inline uint32_t llmir_align64(uint32_t bytes) { return (bytes + 63u) & ~63u; }
+static inline uint32_t llmir_align64(uint32_t bytes) {
+    return (bytes + 63u) & ~63u;
+}
 
-static inline uint32_t llmir_q8_scale_offset(uint32_t columns) { return llmir_align64(columns); }
+static inline uint32_t llmir_q8_scale_offset(uint32_t columns) {
+    return llmir_align64(columns);
+}
 
 static inline uint32_t llmir_q8_sum_offset(uint32_t columns, uint32_t group) {
     return llmir_q8_scale_offset(columns) + llmir_align64(columns / group * 4u);

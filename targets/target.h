@@ -1,8 +1,10 @@
-/* What a back end is: one constant table of functions. The runtime knows targets only through this header.
+/* What a back end is: one constant table of functions. The runtime knows targets only through this
+ * header.
  *
- * A target runs programs. A program is a plan (the portable list of dispatches) made ready for one device, with the bundle's
- * code for it if that fits. Buffers are bytes. `submit` takes a range of the plan's dispatches over one batch and returns a fence;
- * only `wait` blocks. No entry is NULL; what a device lacks is missing from its caps. */
+ * A target runs programs. A program is a plan (the portable list of dispatches) made ready for one
+ * device, with the bundle's code for it if that fits. Buffers are bytes. `submit` takes a range of
+ * the plan's dispatches over one batch and returns a fence; only `wait` blocks. No entry is NULL;
+ * what a device lacks is missing from its caps. */
 #ifndef LLMIR_TARGET_H
 #define LLMIR_TARGET_H
 
@@ -43,7 +45,7 @@ typedef struct llmir_device_caps {
     uint32_t section_target; /* llmir_section_target_t of the code it can run */
     uint32_t level;          /* llmir_cpu_level_t, or the GPU's architecture number */
     uint32_t thread_count;
-    uint32_t can_import;     /* buffer_import takes host memory without a copy */
+    uint32_t can_import; /* buffer_import takes host memory without a copy */
 } llmir_device_caps_t;
 
 /* One tensor of the bundle, in the order that operands count them. */
@@ -66,10 +68,11 @@ typedef struct llmir_plan_view {
 
 typedef struct llmir_program_options {
     const llmir_plan_view_t* plan; /* kept until the program is unloaded */
-    const uint8_t* code;           /* a CODE section for this device's target, checked for size only; NULL: none */
+    const uint8_t*
+        code; /* a CODE section for this device's target, checked for size only; NULL: none */
     size_t code_bytes;
     uint32_t code_level;
-    const uint8_t* plan_hash;      /* LLMIR_BUNDLE_HASH_BYTES: hash of the PLAN section */
+    const uint8_t* plan_hash; /* LLMIR_BUNDLE_HASH_BYTES: hash of the PLAN section */
 } llmir_program_options_t;
 
 /* One batch, see llmir_cpu_batch_t for shapes. Arrays live until the fence is reached. */
@@ -90,10 +93,11 @@ typedef struct llmir_batch {
 typedef struct llmir_submission {
     llmir_program_t* program;
     const llmir_batch_t* batch;
-    llmir_buffer_t* activations;       /* the slots, one after the other */
-    const uint64_t* slot_offsets;      /* [slot_count] in `activations`, multiples of 64 */
-    llmir_buffer_t* kv;                /* the pages */
-    const llmir_atomic_u32_t* cancel;  /* not 0: stop before the next dispatch, CANCELLED; NULL: never */
+    llmir_buffer_t* activations;  /* the slots, one after the other */
+    const uint64_t* slot_offsets; /* [slot_count] in `activations`, multiples of 64 */
+    llmir_buffer_t* kv;           /* the pages */
+    const llmir_atomic_u32_t*
+        cancel; /* not 0: stop before the next dispatch, CANCELLED; NULL: never */
 } llmir_submission_t;
 
 struct llmir_target {
@@ -103,36 +107,56 @@ struct llmir_target {
 
     /* OK if a device can be created here; UNSUPPORTED with the reason otherwise. */
     llmir_status_t (*probe)(const llmir_device_options_t* options, llmir_error_t* error);
-    llmir_status_t (*device_create)(const llmir_device_options_t* options, llmir_device_t** out_device,
+    llmir_status_t (*device_create)(const llmir_device_options_t* options,
+                                    llmir_device_t** out_device,
                                     llmir_error_t* error);
     void (*device_destroy)(llmir_device_t* device);
     void (*device_caps)(const llmir_device_t* device, llmir_device_caps_t* out_caps);
 
     /* 64-byte aligned, zeroed. */
-    llmir_status_t (*buffer_create)(llmir_device_t* device, size_t bytes, llmir_buffer_t** out_buffer,
+    llmir_status_t (*buffer_create)(llmir_device_t* device,
+                                    size_t bytes,
+                                    llmir_buffer_t** out_buffer,
                                     llmir_error_t* error);
     /* Uses host memory in place; the memory must outlive the buffer. */
-    llmir_status_t (*buffer_import)(llmir_device_t* device, void* memory, size_t bytes, llmir_buffer_t** out_buffer,
+    llmir_status_t (*buffer_import)(llmir_device_t* device,
+                                    void* memory,
+                                    size_t bytes,
+                                    llmir_buffer_t** out_buffer,
                                     llmir_error_t* error);
     void (*buffer_destroy)(llmir_buffer_t* buffer);
-    llmir_status_t (*buffer_write)(llmir_buffer_t* buffer, size_t offset, const void* data, size_t bytes,
+    llmir_status_t (*buffer_write)(llmir_buffer_t* buffer,
+                                   size_t offset,
+                                   const void* data,
+                                   size_t bytes,
                                    llmir_error_t* error);
-    llmir_status_t (*buffer_read)(llmir_buffer_t* buffer, size_t offset, void* data, size_t bytes,
-                                  llmir_error_t* error);
+    llmir_status_t (*buffer_read)(
+        llmir_buffer_t* buffer, size_t offset, void* data, size_t bytes, llmir_error_t* error);
     /* A host view of the whole buffer; NULL if the device has none. Valid until unmapped. */
     void* (*buffer_map)(llmir_buffer_t* buffer);
     void (*buffer_unmap)(llmir_buffer_t* buffer);
 
-    /* Unfit code is no error: the program runs the target's own kernels and program_code says why. */
-    llmir_status_t (*program_load)(llmir_device_t* device, const llmir_program_options_t* options,
-                                   llmir_program_t** out_program, llmir_error_t* error);
+    /* Unfit code is no error: the program runs the target's own kernels and program_code says why.
+     */
+    llmir_status_t (*program_load)(llmir_device_t* device,
+                                   const llmir_program_options_t* options,
+                                   llmir_program_t** out_program,
+                                   llmir_error_t* error);
     void (*program_unload)(llmir_program_t* program);
-    /* "bundle x86-64-v3" or "built-in x86-64-v3", and why the bundle's code is not used ("" if it is). */
-    void (*program_code)(const llmir_program_t* program, const char** out_code, const char** out_reason);
+    /* "bundle x86-64-v3" or "built-in x86-64-v3", and why the bundle's code is not used ("" if it
+     * is). */
+    void (*program_code)(const llmir_program_t* program,
+                         const char** out_code,
+                         const char** out_reason);
 
-    llmir_status_t (*submit)(llmir_device_t* device, const llmir_submission_t* submission, uint64_t* out_fence,
+    llmir_status_t (*submit)(llmir_device_t* device,
+                             const llmir_submission_t* submission,
+                             uint64_t* out_fence,
                              llmir_error_t* error);
-    llmir_status_t (*wait)(llmir_device_t* device, uint64_t fence, uint64_t timeout_ns, llmir_error_t* error);
+    llmir_status_t (*wait)(llmir_device_t* device,
+                           uint64_t fence,
+                           uint64_t timeout_ns,
+                           llmir_error_t* error);
 };
 
 #endif /* LLMIR_TARGET_H */

@@ -3,7 +3,8 @@
 #define LLMIR_BASE_COMPILER_H
 
 #if defined(__GNUC__)
-#define LLMIR_PRINTF(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
+#define LLMIR_PRINTF(format_index, first_index) \
+    __attribute__((format(printf, format_index, first_index)))
 #define LLMIR_INLINE static inline __attribute__((always_inline))
 #define LLMIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #else

@@ -1,4 +1,5 @@
-/* Arithmetic on sizes that cannot wrap: each function returns 1 and stores the result, or returns 0. */
+/* Arithmetic on sizes that cannot wrap: each function returns 1 and stores the result, or returns
+ * 0. */
 #ifndef LLMIR_BASE_SIZE_H
 #define LLMIR_BASE_SIZE_H
 

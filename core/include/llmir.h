@@ -6,14 +6,16 @@
  *   session   one conversation: its KV pages, its sampler    llmir_session_create
  *
  * Conventions, valid unless a comment says otherwise:
- * - Every fallible call returns a status and takes an `llmir_error_t*` last (NULL allowed) that receives the code and a message
- *   naming the object, what was found and what was expected.
- * - What `create` or `load` returns belongs to the caller until the matching `destroy`, which accepts NULL. Arguments are
- *   borrowed for the call. `*out_x` is NULL after a failure.
- * - One thread at a time per object. A model may be shared by any number of pools and sessions on any threads; sessions of
- *   one pool are one object. Children must be destroyed before their parents.
+ * - Every fallible call returns a status and takes an `llmir_error_t*` last (NULL allowed) that
+ * receives the code and a message naming the object, what was found and what was expected.
+ * - What `create` or `load` returns belongs to the caller until the matching `destroy`, which
+ * accepts NULL. Arguments are borrowed for the call. `*out_x` is NULL after a failure.
+ * - One thread at a time per object. A model may be shared by any number of pools and sessions on
+ * any threads; sessions of one pool are one object. Children must be destroyed before their
+ * parents.
  * - The library never aborts, exits, prints, reads the environment or keeps global state.
- * - Option structs begin with `struct_size` and are made by their `_INIT` macro; a zero field means the default. */
+ * - Option structs begin with `struct_size` and are made by their `_INIT` macro; a zero field means
+ * the default. */
 #ifndef LLMIR_H
 #define LLMIR_H
 
@@ -44,20 +46,21 @@ extern "C" {
 #define LLMIR_VERSION_MINOR 1
 #define LLMIR_VERSION_PATCH 0
 
-/* ---- Status ----------------------------------------------------------------------------------------- */
+/* ---- Status
+ * ----------------------------------------------------------------------------------------- */
 
 /* Name, value, text. Values are never changed or reused; the list only grows. */
-#define LLMIR_STATUS_LIST(X)                                                                     \
-    X(OK, 0, "success")                                                                          \
-    X(INVALID_ARGUMENT, 1, "an argument breaks the documented contract")                         \
-    X(OUT_OF_MEMORY, 2, "the allocator or a device refused memory")                              \
-    X(IO, 3, "the operating system could not read or write")                                     \
-    X(NOT_FOUND, 4, "the named thing does not exist")                                            \
-    X(CORRUPT, 5, "the data breaks its format")                                                  \
-    X(UNSUPPORTED, 6, "valid, but not supported by this build, device or version")               \
-    X(CAPACITY, 7, "a fixed capacity is used up")                                                \
-    X(CANCELLED, 8, "the application asked to stop")                                             \
-    X(DEVICE_LOST, 9, "the device failed; objects on it can only be destroyed")                  \
+#define LLMIR_STATUS_LIST(X)                                                       \
+    X(OK, 0, "success")                                                            \
+    X(INVALID_ARGUMENT, 1, "an argument breaks the documented contract")           \
+    X(OUT_OF_MEMORY, 2, "the allocator or a device refused memory")                \
+    X(IO, 3, "the operating system could not read or write")                       \
+    X(NOT_FOUND, 4, "the named thing does not exist")                              \
+    X(CORRUPT, 5, "the data breaks its format")                                    \
+    X(UNSUPPORTED, 6, "valid, but not supported by this build, device or version") \
+    X(CAPACITY, 7, "a fixed capacity is used up")                                  \
+    X(CANCELLED, 8, "the application asked to stop")                               \
+    X(DEVICE_LOST, 9, "the device failed; objects on it can only be destroyed")    \
     X(INTERNAL, 10, "a fault of this library; please report it")
 
 typedef enum llmir_status {
@@ -78,12 +81,13 @@ LLMIR_API const char* llmir_status_text(llmir_status_t status);
 /* Returns major << 16 | minor << 8 | patch of the linked library. Threads: any. Since 0.1. */
 LLMIR_API uint32_t llmir_version(void);
 
-/* ---- Runtime ---------------------------------------------------------------------------------------- */
+/* ---- Runtime
+ * ---------------------------------------------------------------------------------------- */
 
 /* One sized, aligned realloc for everything. Frozen layout; copied by value.
- *   resize  block == NULL: allocate; new_size == 0: free and return NULL; else grow or shrink, keeping the contents.
- *           alignment is a power of two. Returns NULL if refused, and then leaves `block` as it was.
- *           Called from any thread that uses the runtime. NULL: the C library's heap. */
+ *   resize  block == NULL: allocate; new_size == 0: free and return NULL; else grow or shrink,
+ * keeping the contents. alignment is a power of two. Returns NULL if refused, and then leaves
+ * `block` as it was. Called from any thread that uses the runtime. NULL: the C library's heap. */
 typedef struct llmir_allocator {
     void* self;
     void* (*resize)(void* self, void* block, size_t old_size, size_t new_size, size_t alignment);
@@ -95,42 +99,48 @@ typedef enum llmir_log_level {
     LLMIR_LOG_INFO = 3,
 } llmir_log_level_t;
 
-/* Receives one line without a newline; called on the thread that called the library; must not call back into it. */
+/* Receives one line without a newline; called on the thread that called the library; must not call
+ * back into it. */
 typedef void (*llmir_log_fn)(int32_t level, const char* message, void* user);
 
 typedef struct llmir_runtime llmir_runtime_t;
 
 typedef struct llmir_runtime_options {
     uint32_t struct_size;
-    uint32_t thread_count; /* threads that compute, the caller's included; 0: one per physical core, 1: no thread is made */
+    uint32_t thread_count; /* threads that compute, the caller's included; 0: one per physical core,
+                              1: no thread is made */
     llmir_allocator_t allocator;
     llmir_log_fn log; /* NULL: silent */
     void* log_user;
-    uint32_t cpu_level_max; /* llmir_cpu_level_t of llmir_bundle.h to stay at or below; 0: the machine's best */
+    uint32_t cpu_level_max; /* llmir_cpu_level_t of llmir_bundle.h to stay at or below; 0: the
+                               machine's best */
     uint32_t flags;         /* llmir_runtime_flag_t; unknown flags are INVALID_ARGUMENT */
 } llmir_runtime_options_t;
-#define LLMIR_RUNTIME_OPTIONS_INIT {(uint32_t)sizeof(llmir_runtime_options_t), 0, {NULL, NULL}, NULL, NULL, 0, 0}
+#define LLMIR_RUNTIME_OPTIONS_INIT \
+    {(uint32_t)sizeof(llmir_runtime_options_t), 0, {NULL, NULL}, NULL, NULL, 0, 0}
 
 typedef enum llmir_runtime_flag {
-    LLMIR_RUNTIME_NO_BUNDLE_CODE = 1u << 0, /* always use the built-in kernels, never code from a bundle */
+    LLMIR_RUNTIME_NO_BUNDLE_CODE =
+        1u << 0, /* always use the built-in kernels, never code from a bundle */
 } llmir_runtime_flag_t;
 
 /* Creates a runtime. `options` NULL: all defaults.
  * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_runtime_create(const llmir_runtime_options_t* options,
-                                                               llmir_runtime_t** out_runtime,
-                                                               llmir_error_t* error);
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_runtime_create(
+    const llmir_runtime_options_t* options, llmir_runtime_t** out_runtime, llmir_error_t* error);
 LLMIR_API void llmir_runtime_destroy(llmir_runtime_t* runtime);
 
 /* Number of threads that compute, the caller's included. Threads: any. Since 0.1. */
 LLMIR_API uint32_t llmir_runtime_thread_count(const llmir_runtime_t* runtime);
 
-/* ---- Model ------------------------------------------------------------------------------------------ */
+/* ---- Model
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct llmir_model llmir_model_t;
 
 typedef enum llmir_model_flag {
-    LLMIR_MODEL_VERIFY = 1u << 0, /* check the hash of every section, the weights' included, before use */
+    LLMIR_MODEL_VERIFY =
+        1u << 0, /* check the hash of every section, the weights' included, before use */
 } llmir_model_flag_t;
 
 typedef struct llmir_model_options {
@@ -142,20 +152,31 @@ typedef struct llmir_model_options {
 
 /* Loads a bundle by mapping it; the file must not change while the model lives.
  *   path        UTF-8, terminated.
- *   descriptor  an open file descriptor, borrowed for the call; the bundle is `bytes` long and begins at `offset`.
- *   data        kept by the model until it is destroyed; aligned to 64 bytes.
- * Errors: IO, CORRUPT, UNSUPPORTED (newer format, no plan for this runtime), OUT_OF_MEMORY, INVALID_ARGUMENT. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_load_file(llmir_runtime_t* runtime, const char* path,
-                                                                const llmir_model_options_t* options,
-                                                                llmir_model_t** out_model, llmir_error_t* error);
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_load_descriptor(llmir_runtime_t* runtime, int32_t descriptor,
-                                                                      uint64_t offset, uint64_t bytes,
-                                                                      const llmir_model_options_t* options,
-                                                                      llmir_model_t** out_model,
-                                                                      llmir_error_t* error);
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_load_memory(llmir_runtime_t* runtime, const void* data,
-                                                                  size_t bytes, const llmir_model_options_t* options,
-                                                                  llmir_model_t** out_model, llmir_error_t* error);
+ *   descriptor  an open file descriptor, borrowed for the call; the bundle is `bytes` long and
+ * begins at `offset`. data        kept by the model until it is destroyed; aligned to 64 bytes.
+ * Errors: IO, CORRUPT, UNSUPPORTED (newer format, no plan for this runtime), OUT_OF_MEMORY,
+ * INVALID_ARGUMENT. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_model_load_file(llmir_runtime_t* runtime,
+                      const char* path,
+                      const llmir_model_options_t* options,
+                      llmir_model_t** out_model,
+                      llmir_error_t* error);
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_model_load_descriptor(llmir_runtime_t* runtime,
+                            int32_t descriptor,
+                            uint64_t offset,
+                            uint64_t bytes,
+                            const llmir_model_options_t* options,
+                            llmir_model_t** out_model,
+                            llmir_error_t* error);
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_model_load_memory(llmir_runtime_t* runtime,
+                        const void* data,
+                        size_t bytes,
+                        const llmir_model_options_t* options,
+                        llmir_model_t** out_model,
+                        llmir_error_t* error);
 LLMIR_API void llmir_model_destroy(llmir_model_t* model);
 
 typedef struct llmir_model_info {
@@ -171,14 +192,18 @@ typedef struct llmir_model_info {
     const char* architecture; /* owned by the model */
     const char* device;       /* what runs it, e.g. "cpu"; owned by the model */
     const char* code;         /* "bundle x86-64-v3" or "built-in x86-64-v3"; owned by the model */
-    const char* code_reason;  /* why the bundle's code is not used; "" if it is; owned by the model */
+    const char*
+        code_reason; /* why the bundle's code is not used; "" if it is; owned by the model */
 } llmir_model_info_t;
 
-/* Fills `inout_info`, whose struct_size the caller has set. Errors: INVALID_ARGUMENT. Threads: any. Since 0.1. */
+/* Fills `inout_info`, whose struct_size the caller has set. Errors: INVALID_ARGUMENT. Threads: any.
+ * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_get_info(const llmir_model_t* model,
-                                                               llmir_model_info_t* inout_info, llmir_error_t* error);
+                                                               llmir_model_info_t* inout_info,
+                                                               llmir_error_t* error);
 
-/* ---- Memory, announced before it is taken ----------------------------------------------------------- */
+/* ---- Memory, announced before it is taken
+ * ----------------------------------------------------------- */
 
 typedef enum llmir_kv_type {
     LLMIR_KV_F16 = 0,
@@ -187,69 +212,77 @@ typedef enum llmir_kv_type {
 
 typedef struct llmir_pool_options {
     uint32_t struct_size;
-    uint32_t context_tokens;   /* KV positions of all sessions together; 0: the model's context */
-    uint32_t session_count;    /* sessions alive at once; 0: 1 */
-    uint32_t chunk_tokens;     /* most tokens computed in one pass; 0: the plan's recommendation */
-    uint32_t output_rows;      /* most rows of logits in one pass; 0: session_count */
-    uint32_t kv_type;          /* llmir_kv_type_t */
+    uint32_t context_tokens; /* KV positions of all sessions together; 0: the model's context */
+    uint32_t session_count;  /* sessions alive at once; 0: 1 */
+    uint32_t chunk_tokens;   /* most tokens computed in one pass; 0: the plan's recommendation */
+    uint32_t output_rows;    /* most rows of logits in one pass; 0: session_count */
+    uint32_t kv_type;        /* llmir_kv_type_t */
 } llmir_pool_options_t;
 #define LLMIR_POOL_OPTIONS_INIT {(uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0}
 
 typedef struct llmir_memory_plan {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t weights_bytes;    /* of the bundle's weights: mapped or borrowed, never copied on the CPU */
-    uint64_t kv_bytes;         /* pages */
+    uint64_t
+        weights_bytes; /* of the bundle's weights: mapped or borrowed, never copied on the CPU */
+    uint64_t kv_bytes; /* pages */
     uint64_t activation_bytes; /* buffers of one pass, logits included */
     uint64_t state_bytes;      /* page tables, batches, sampler and stream state */
-    uint64_t arena_bytes;      /* kv + activation + state: what llmir_pool_create takes from the allocator */
+    uint64_t
+        arena_bytes; /* kv + activation + state: what llmir_pool_create takes from the allocator */
 } llmir_memory_plan_t;
 
 /* Answers exactly what a pool with these options takes. `options` NULL: defaults.
  * Errors: INVALID_ARGUMENT, CAPACITY (sizes beyond the address space). Threads: any. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_memory_plan(const llmir_model_t* model,
-                                                                  const llmir_pool_options_t* options,
-                                                                  llmir_memory_plan_t* inout_plan,
-                                                                  llmir_error_t* error);
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_model_memory_plan(const llmir_model_t* model,
+                        const llmir_pool_options_t* options,
+                        llmir_memory_plan_t* inout_plan,
+                        llmir_error_t* error);
 
 typedef struct llmir_pool llmir_pool_t;
 
-/* Creates the memory in which up to `session_count` sessions of a model run. This is the last allocation: nothing
- * is allocated by sessions, decoding or sampling afterwards.
- * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, CAPACITY. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_create(llmir_model_t* model, const llmir_pool_options_t* options,
-                                                            llmir_pool_t** out_pool, llmir_error_t* error);
+/* Creates the memory in which up to `session_count` sessions of a model run. This is the last
+ * allocation: nothing is allocated by sessions, decoding or sampling afterwards. Errors:
+ * INVALID_ARGUMENT, OUT_OF_MEMORY, CAPACITY. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_create(llmir_model_t* model,
+                                                            const llmir_pool_options_t* options,
+                                                            llmir_pool_t** out_pool,
+                                                            llmir_error_t* error);
 LLMIR_API void llmir_pool_destroy(llmir_pool_t* pool);
 
-/* ---- Session ---------------------------------------------------------------------------------------- */
+/* ---- Session
+ * ---------------------------------------------------------------------------------------- */
 
 typedef struct llmir_sampler_options {
     uint32_t struct_size;
-    uint32_t top_k;           /* 0: off */
-    float temperature;        /* 0: greedy (the lowest id among equals) */
-    float top_p;              /* 0 or 1: off */
-    float min_p;              /* 0: off */
-    float repetition_penalty; /* 0 or 1: off; > 1 makes recent tokens less likely */
+    uint32_t top_k;             /* 0: off */
+    float temperature;          /* 0: greedy (the lowest id among equals) */
+    float top_p;                /* 0 or 1: off */
+    float min_p;                /* 0: off */
+    float repetition_penalty;   /* 0 or 1: off; > 1 makes recent tokens less likely */
     uint32_t repetition_window; /* last tokens that count; 0: 64, at most 1024 */
     uint32_t reserved;
-    uint64_t seed;            /* equal seeds give equal output */
+    uint64_t seed; /* equal seeds give equal output */
 } llmir_sampler_options_t;
-#define LLMIR_SAMPLER_OPTIONS_INIT {(uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0}
+#define LLMIR_SAMPLER_OPTIONS_INIT \
+    {(uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0}
 
 #define LLMIR_MAX_STOP_STRINGS 16u
 #define LLMIR_MAX_STOP_BYTES 64u
 
 typedef struct llmir_session_options {
     uint32_t struct_size;
-    uint32_t stop_count;              /* at most LLMIR_MAX_STOP_STRINGS */
-    const char* const* stop_strings;  /* each 1 .. LLMIR_MAX_STOP_BYTES bytes of UTF-8; copied */
+    uint32_t stop_count;             /* at most LLMIR_MAX_STOP_STRINGS */
+    const char* const* stop_strings; /* each 1 .. LLMIR_MAX_STOP_BYTES bytes of UTF-8; copied */
     const llmir_sampler_options_t* sampler; /* NULL: greedy */
-    uint32_t context_tokens;          /* private pool only: see llmir_pool_options_t */
-    uint32_t chunk_tokens;            /* private pool only */
-    uint32_t kv_type;                 /* private pool only */
-    uint32_t flags;                   /* llmir_session_flag_t */
+    uint32_t context_tokens;                /* private pool only: see llmir_pool_options_t */
+    uint32_t chunk_tokens;                  /* private pool only */
+    uint32_t kv_type;                       /* private pool only */
+    uint32_t flags;                         /* llmir_session_flag_t */
 } llmir_session_options_t;
-#define LLMIR_SESSION_OPTIONS_INIT {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0}
+#define LLMIR_SESSION_OPTIONS_INIT \
+    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
@@ -259,17 +292,21 @@ typedef struct llmir_session llmir_session_t;
 
 /* Creates a session in `pool`, or with a private pool for one session if `pool` is NULL.
  * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, CAPACITY (no free session in the pool). Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_create(llmir_model_t* model, llmir_pool_t* pool,
-                                                               const llmir_session_options_t* options,
-                                                               llmir_session_t** out_session, llmir_error_t* error);
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_session_create(llmir_model_t* model,
+                     llmir_pool_t* pool,
+                     const llmir_session_options_t* options,
+                     llmir_session_t** out_session,
+                     llmir_error_t* error);
 LLMIR_API void llmir_session_destroy(llmir_session_t* session);
 
 /* Forgets everything fed so far: position 0, no KV pages, sampler as after creation. Since 0.1. */
 LLMIR_API void llmir_session_reset(llmir_session_t* session);
 
-/* Forgets the tokens from `position` on; the next token fed gets that position. Generation state ends.
- * Errors: INVALID_ARGUMENT (beyond the current position). Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_truncate(llmir_session_t* session, uint32_t position,
+/* Forgets the tokens from `position` on; the next token fed gets that position. Generation state
+ * ends. Errors: INVALID_ARGUMENT (beyond the current position). Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_truncate(llmir_session_t* session,
+                                                                 uint32_t position,
                                                                  llmir_error_t* error);
 
 /* Tokens fed and generated so far that are in the KV cache. Threads: as the session. Since 0.1. */
@@ -279,27 +316,33 @@ LLMIR_API uint32_t llmir_session_position(const llmir_session_t* session);
  *   tokens       ids in [0, vocab_count), read during the call only.
  *   token_count  any count >= 1 that fits the context; computed in chunks of at most chunk_tokens.
  * After CANCELLED or CAPACITY the session is as before the call.
- * Errors: INVALID_ARGUMENT, CAPACITY (context or pages used up), CANCELLED, DEVICE_LOST. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_feed(llmir_session_t* session, const int32_t* tokens,
-                                                             size_t token_count, llmir_error_t* error);
+ * Errors: INVALID_ARGUMENT, CAPACITY (context or pages used up), CANCELLED, DEVICE_LOST. Since 0.1.
+ */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_feed(llmir_session_t* session,
+                                                             const int32_t* tokens,
+                                                             size_t token_count,
+                                                             llmir_error_t* error);
 
-/* Logits of the last token fed: f32 [vocab_count], valid until the next call that feeds, generates, truncates or destroys.
- * NULL if there are none. Since 0.1. */
+/* Logits of the last token fed: f32 [vocab_count], valid until the next call that feeds, generates,
+ * truncates or destroys. NULL if there are none. Since 0.1. */
 LLMIR_API const float* llmir_session_logits(const llmir_session_t* session);
 
 /* One item of a batch: tokens fed to one session. */
 typedef struct llmir_feed {
     llmir_session_t* session;
     const int32_t* tokens;
-    size_t token_count;   /* at least 1; the sum over the batch is at most the pool's chunk_tokens */
-    float* all_logits;    /* NULL, or f32 [token_count][vocab_count] that receives the logits of every token */
+    size_t token_count; /* at least 1; the sum over the batch is at most the pool's chunk_tokens */
+    float* all_logits;  /* NULL, or f32 [token_count][vocab_count] that receives the logits of every
+                           token */
 } llmir_feed_t;
 
-/* Feeds several sessions of one pool in one pass. The results are the same bits as feeding each alone.
- * With all_logits, token_count must not exceed the pool's output_rows less those of the other items.
- * Errors: as llmir_session_feed; on failure no session has changed. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_feed(llmir_pool_t* pool, const llmir_feed_t* feeds,
-                                                          size_t feed_count, llmir_error_t* error);
+/* Feeds several sessions of one pool in one pass. The results are the same bits as feeding each
+ * alone. With all_logits, token_count must not exceed the pool's output_rows less those of the
+ * other items. Errors: as llmir_session_feed; on failure no session has changed. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
+                                                          const llmir_feed_t* feeds,
+                                                          size_t feed_count,
+                                                          llmir_error_t* error);
 
 typedef enum llmir_finish {
     LLMIR_FINISH_NONE = 0,    /* more may follow */
@@ -311,23 +354,26 @@ typedef enum llmir_finish {
 
 /* One step of generation. */
 typedef struct llmir_piece {
-    int32_t token;          /* the token sampled, -1 if none was */
-    int32_t finish;         /* llmir_finish_t */
-    const char* text;       /* valid UTF-8, not terminated; owned by the session until its next call */
-    size_t text_bytes;      /* 0 while bytes are held back that may become a character or a stop string */
+    int32_t token;    /* the token sampled, -1 if none was */
+    int32_t finish;   /* llmir_finish_t */
+    const char* text; /* valid UTF-8, not terminated; owned by the session until its next call */
+    size_t
+        text_bytes; /* 0 while bytes are held back that may become a character or a stop string */
 } llmir_piece_t;
 
-/* Samples a token from the current logits, feeds it and returns the text that became certain. Bytes that no UTF-8
- * character can begin with come out as U+FFFD. After a finish other than NONE, text held back has been delivered, and the next call
- * continues only after more tokens were fed.
- * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED (call again to go on), DEVICE_LOST. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_next(llmir_session_t* session, llmir_piece_t* out_piece,
+/* Samples a token from the current logits, feeds it and returns the text that became certain. Bytes
+ * that no UTF-8 character can begin with come out as U+FFFD. After a finish other than NONE, text
+ * held back has been delivered, and the next call continues only after more tokens were fed.
+ * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED (call again to go on), DEVICE_LOST.
+ * Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_next(llmir_session_t* session,
+                                                             llmir_piece_t* out_piece,
                                                              llmir_error_t* error);
 
-/* Replaces the sampler of a session; its state starts afresh. Errors: INVALID_ARGUMENT. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_set_sampler(llmir_session_t* session,
-                                                                    const llmir_sampler_options_t* sampler,
-                                                                    llmir_error_t* error);
+/* Replaces the sampler of a session; its state starts afresh. Errors: INVALID_ARGUMENT. Since 0.1.
+ */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_set_sampler(
+    llmir_session_t* session, const llmir_sampler_options_t* sampler, llmir_error_t* error);
 
 /* Makes a running or the next feed or next of the session return CANCELLED at its next dispatch.
  * Threads: any, also from a signal handler. Since 0.1. */
@@ -336,37 +382,49 @@ LLMIR_API void llmir_session_cancel(llmir_session_t* session);
 /* Takes the cancellation back. Since 0.1. */
 LLMIR_API void llmir_session_clear_cancel(llmir_session_t* session);
 
-/* ---- Tokenizer -------------------------------------------------------------------------------------- */
+/* ---- Tokenizer
+ * -------------------------------------------------------------------------------------- */
 
 typedef enum llmir_tokenize_flag {
-    LLMIR_TOKENIZE_ADD_BOS = 1u << 0, /* begin with the model's begin-of-text token, if it uses one */
+    LLMIR_TOKENIZE_ADD_BOS =
+        1u << 0, /* begin with the model's begin-of-text token, if it uses one */
     LLMIR_TOKENIZE_SPECIAL = 1u << 1, /* text such as "<|im_end|>" becomes the special token */
 } llmir_tokenize_flag_t;
 
 /* Turns text into token ids, in time linear in `text_bytes`.
  *   text        any bytes; invalid UTF-8 is handled as the model's own tokenizer handles it.
  *   tokens      receives at most `capacity` ids; NULL with capacity 0 to ask for the count.
- *   out_count   number of ids of the whole text, also if larger than capacity (then CAPACITY is returned).
- * Memory: from the runtime's allocator during the call.
- * Errors: INVALID_ARGUMENT, CAPACITY, OUT_OF_MEMORY, UNSUPPORTED (bundle without tokenizer). Threads: any. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_tokenize(const llmir_model_t* model, const char* text,
-                                                               size_t text_bytes, uint32_t flags, int32_t* tokens,
-                                                               size_t capacity, size_t* out_count,
+ *   out_count   number of ids of the whole text, also if larger than capacity (then CAPACITY is
+ * returned). Memory: from the runtime's allocator during the call. Errors: INVALID_ARGUMENT,
+ * CAPACITY, OUT_OF_MEMORY, UNSUPPORTED (bundle without tokenizer). Threads: any. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_tokenize(const llmir_model_t* model,
+                                                               const char* text,
+                                                               size_t text_bytes,
+                                                               uint32_t flags,
+                                                               int32_t* tokens,
+                                                               size_t capacity,
+                                                               size_t* out_count,
                                                                llmir_error_t* error);
 
-/* Turns ids into bytes: the concatenation of the tokens' bytes, not necessarily valid UTF-8 if cut inside a character.
- *   flags       LLMIR_TOKENIZE_SPECIAL: special tokens appear as their text, else they are left out.
- *   text        receives at most `capacity` bytes, without terminator; out_bytes as out_count above.
- * Errors: as llmir_model_tokenize; INVALID_ARGUMENT also for an id out of range. Threads: any. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_detokenize(const llmir_model_t* model, const int32_t* tokens,
-                                                                 size_t token_count, uint32_t flags, char* text,
-                                                                 size_t capacity, size_t* out_bytes,
+/* Turns ids into bytes: the concatenation of the tokens' bytes, not necessarily valid UTF-8 if cut
+ * inside a character. flags       LLMIR_TOKENIZE_SPECIAL: special tokens appear as their text, else
+ * they are left out. text        receives at most `capacity` bytes, without terminator; out_bytes
+ * as out_count above. Errors: as llmir_model_tokenize; INVALID_ARGUMENT also for an id out of
+ * range. Threads: any. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_detokenize(const llmir_model_t* model,
+                                                                 const int32_t* tokens,
+                                                                 size_t token_count,
+                                                                 uint32_t flags,
+                                                                 char* text,
+                                                                 size_t capacity,
+                                                                 size_t* out_bytes,
                                                                  llmir_error_t* error);
 
 /* Whether the token ends the model's turn. False for ids out of range. Threads: any. Since 0.1. */
 LLMIR_API int32_t llmir_model_is_end_token(const llmir_model_t* model, int32_t token);
 
-/* ---- Chat ------------------------------------------------------------------------------------------- */
+/* ---- Chat
+ * ------------------------------------------------------------------------------------------- */
 
 typedef struct llmir_message {
     const char* role;    /* "system", "user" or "assistant", terminated */
@@ -376,16 +434,22 @@ typedef struct llmir_message {
 
 typedef enum llmir_chat_flag {
     LLMIR_CHAT_GENERATE = 1u << 0, /* end with the opening of an assistant turn */
-    LLMIR_CHAT_CONTINUE = 1u << 1, /* the messages follow others already fed: no begin-of-text, no default system prompt;
-                                      first closes the assistant turn that the session has just generated */
+    LLMIR_CHAT_CONTINUE =
+        1u << 1, /* the messages follow others already fed: no begin-of-text, no default system
+                    prompt; first closes the assistant turn that the session has just generated */
 } llmir_chat_flag_t;
 
-/* Turns messages into token ids by the model's chat template. Sizes and capacity as in llmir_model_tokenize.
- * Errors: INVALID_ARGUMENT (unknown role, order that the template forbids), CAPACITY, OUT_OF_MEMORY,
- * UNSUPPORTED (bundle without template). Threads: any. Since 0.1. */
-LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_chat(const llmir_model_t* model, const llmir_message_t* messages,
-                                                           size_t message_count, uint32_t flags, int32_t* tokens,
-                                                           size_t capacity, size_t* out_count, llmir_error_t* error);
+/* Turns messages into token ids by the model's chat template. Sizes and capacity as in
+ * llmir_model_tokenize. Errors: INVALID_ARGUMENT (unknown role, order that the template forbids),
+ * CAPACITY, OUT_OF_MEMORY, UNSUPPORTED (bundle without template). Threads: any. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_chat(const llmir_model_t* model,
+                                                           const llmir_message_t* messages,
+                                                           size_t message_count,
+                                                           uint32_t flags,
+                                                           int32_t* tokens,
+                                                           size_t capacity,
+                                                           size_t* out_count,
+                                                           llmir_error_t* error);
 
 #ifdef __cplusplus
 }

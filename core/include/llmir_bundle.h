@@ -1,8 +1,9 @@
 /* The LLMIR bundle, format 1: one file that holds a compiled language model.
  *
- * This header is the file format, shared by the compiler that writes bundles and the runtime that reads
- * them. Everything is little-endian, fixed-width and position-independent: records refer to each other by
- * byte offsets, never by pointers. docs/BUNDLE_FORMAT.md describes every field in prose.
+ * This header is the file format, shared by the compiler that writes bundles and the runtime that
+ * reads them. Everything is little-endian, fixed-width and position-independent: records refer to
+ * each other by byte offsets, never by pointers. docs/BUNDLE_FORMAT.md describes every field in
+ * prose.
  *
  *   +--------------------+ 0
  *   | llmir_bundle_header|
@@ -13,9 +14,9 @@
  *   | ...                |
  *   +--------------------+ file_bytes
  *
- * Rules for readers: skip sections of unknown kind; check every offset, count and size against the enclosing
- * section before use; never trust a string to be terminated. Rules for writers: zero all padding and reserved fields,
- * so that equal input gives equal bytes. */
+ * Rules for readers: skip sections of unknown kind; check every offset, count and size against the
+ * enclosing section before use; never trust a string to be terminated. Rules for writers: zero all
+ * padding and reserved fields, so that equal input gives equal bytes. */
 #ifndef LLMIR_BUNDLE_H
 #define LLMIR_BUNDLE_H
 
@@ -34,11 +35,12 @@
 #define LLMIR_BUNDLE_SECTION_ALIGNMENT 64u
 #define LLMIR_BUNDLE_WEIGHTS_ALIGNMENT 4096u
 #define LLMIR_BUNDLE_TENSOR_ALIGNMENT 64u
-#define LLMIR_BUNDLE_HASH_BYTES 32u   /* BLAKE2b-256, RFC 7693 */
+#define LLMIR_BUNDLE_HASH_BYTES 32u /* BLAKE2b-256, RFC 7693 */
 #define LLMIR_BUNDLE_MAX_SECTIONS 4096u
 #define LLMIR_BUNDLE_MAX_RANK 4u
 
-/* A byte range inside the enclosing section; {0, 0} is the empty range. Strings are UTF-8, not terminated. */
+/* A byte range inside the enclosing section; {0, 0} is the empty range. Strings are UTF-8, not
+ * terminated. */
 typedef struct llmir_bundle_range {
     uint32_t offset; /* bytes from the start of the section */
     uint32_t bytes;
@@ -47,15 +49,16 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_range_t, 8);
 
 typedef struct llmir_bundle_header {
     uint8_t magic[8];
-    uint16_t format_major;  /* the format that the file follows */
+    uint16_t format_major; /* the format that the file follows */
     uint16_t format_minor;
-    uint16_t reader_major;  /* the oldest reader that understands the file */
+    uint16_t reader_major; /* the oldest reader that understands the file */
     uint16_t reader_minor;
-    uint32_t header_bytes;  /* sizeof(llmir_bundle_header_t) of the writer, at least the size here */
+    uint32_t header_bytes; /* sizeof(llmir_bundle_header_t) of the writer, at least the size here */
     uint32_t section_count;
     uint64_t file_bytes;
     uint64_t section_table_offset;
-    uint8_t root_hash[LLMIR_BUNDLE_HASH_BYTES]; /* of this header with root_hash zeroed, followed by the section table */
+    uint8_t root_hash[LLMIR_BUNDLE_HASH_BYTES]; /* of this header with root_hash zeroed, followed by
+                                                   the section table */
     uint8_t reserved[56];
 } llmir_bundle_header_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_header_t, 128);
@@ -64,11 +67,12 @@ typedef enum llmir_section_kind {
     LLMIR_SECTION_MODEL = 1,     /* hyper-parameters: llmir_model_record_t */
     LLMIR_SECTION_TOKENIZER = 2, /* llmir_tokenizer_record_t */
     LLMIR_SECTION_CHAT = 3,      /* llmir_chat_record_t */
-    LLMIR_SECTION_WEIGHTS = 4,   /* llmir_weights_record_t; several parts are numbered as one sequence of tensors */
-    LLMIR_SECTION_PLAN = 5,      /* llmir_plan_record_t */
-    LLMIR_SECTION_CODE = 6,      /* llmir_code_record_t: machine code for one target and level */
-    LLMIR_SECTION_SELFTEST = 7,  /* a token sequence and the expected result */
-    LLMIR_SECTION_REPORT = 8,    /* UTF-8 JSON: what was compiled from what, options, quality */
+    LLMIR_SECTION_WEIGHTS =
+        4, /* llmir_weights_record_t; several parts are numbered as one sequence of tensors */
+    LLMIR_SECTION_PLAN = 5,     /* llmir_plan_record_t */
+    LLMIR_SECTION_CODE = 6,     /* llmir_code_record_t: machine code for one target and level */
+    LLMIR_SECTION_SELFTEST = 7, /* a token sequence and the expected result */
+    LLMIR_SECTION_REPORT = 8,   /* UTF-8 JSON: what was compiled from what, options, quality */
     LLMIR_SECTION_SIGNATURE = 9,
 } llmir_section_kind_t;
 
@@ -94,22 +98,23 @@ typedef enum llmir_cpu_level {
 } llmir_cpu_level_t;
 
 typedef struct llmir_bundle_section {
-    uint32_t kind;        /* llmir_section_kind_t; unknown kinds are skipped */
-    uint32_t target;      /* llmir_section_target_t */
-    uint32_t level;       /* CPU: llmir_cpu_level_t; GPUs: architecture number; else 0 */
-    uint32_t part;        /* WEIGHTS: index of the part, ascending from 0; else 0 */
-    uint64_t offset;      /* from the start of the file, aligned as the kind asks */
+    uint32_t kind;   /* llmir_section_kind_t; unknown kinds are skipped */
+    uint32_t target; /* llmir_section_target_t */
+    uint32_t level;  /* CPU: llmir_cpu_level_t; GPUs: architecture number; else 0 */
+    uint32_t part;   /* WEIGHTS: index of the part, ascending from 0; else 0 */
+    uint64_t offset; /* from the start of the file, aligned as the kind asks */
     uint64_t bytes;
     uint8_t hash[LLMIR_BUNDLE_HASH_BYTES]; /* BLAKE2b-256 of the section's bytes */
 } llmir_bundle_section_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_section_t, 64);
 
-/* ---- MODEL ------------------------------------------------------------------------------------------ */
+/* ---- MODEL
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct llmir_model_record {
-    uint32_t record_bytes;   /* sizeof of the writer; fields are only added at the end */
-    uint32_t vocab_count;    /* columns of the logits; at least the tokenizer's token count */
-    uint32_t context_count;  /* positions that the model was trained for (or --context) */
+    uint32_t record_bytes;  /* sizeof of the writer; fields are only added at the end */
+    uint32_t vocab_count;   /* columns of the logits; at least the tokenizer's token count */
+    uint32_t context_count; /* positions that the model was trained for (or --context) */
     uint32_t embedding_count;
     uint32_t layer_count;
     uint32_t q_head_count;
@@ -123,11 +128,13 @@ typedef struct llmir_model_record {
 } llmir_model_record_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_model_record_t, 64);
 
-/* ---- WEIGHTS ---------------------------------------------------------------------------------------- */
+/* ---- WEIGHTS
+ * ---------------------------------------------------------------------------------------- */
 
-/* How a tensor's bytes lie. Panel layouts interleave 16 output rows (LLMIR_PANEL_ROWS) so that one vector
- * register holds one step of the inner dimension for all of them; quant/quant_layout.h draws each of them.
- * A matrix is [rows = outputs][columns = inputs]; rows are padded to whole panels with zeros. */
+/* How a tensor's bytes lie. Panel layouts interleave 16 output rows (LLMIR_PANEL_ROWS) so that one
+ * vector register holds one step of the inner dimension for all of them; quant/quant_layout.h draws
+ * each of them. A matrix is [rows = outputs][columns = inputs]; rows are padded to whole panels
+ * with zeros. */
 typedef enum llmir_layout {
     LLMIR_LAYOUT_NONE = 0,
     LLMIR_LAYOUT_F32 = 1,        /* row-major, any rank */
@@ -143,27 +150,30 @@ typedef enum llmir_layout {
 typedef struct llmir_weights_record {
     uint32_t record_bytes;
     uint32_t tensor_count;
-    uint64_t tensor_table_offset; /* of llmir_tensor_record_t[tensor_count], from the start of the section */
+    uint64_t tensor_table_offset; /* of llmir_tensor_record_t[tensor_count], from the start of the
+                                     section */
 } llmir_weights_record_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_weights_record_t, 16);
 
 typedef struct llmir_tensor_record {
-    uint64_t data_offset; /* from the start of the section; multiple of LLMIR_BUNDLE_TENSOR_ALIGNMENT */
-    uint64_t data_bytes;  /* equals llmir_layout_bytes() of the other fields */
+    uint64_t
+        data_offset; /* from the start of the section; multiple of LLMIR_BUNDLE_TENSOR_ALIGNMENT */
+    uint64_t data_bytes;                   /* equals llmir_layout_bytes() of the other fields */
     uint32_t shape[LLMIR_BUNDLE_MAX_RANK]; /* outermost first; unused dimensions are 1 */
-    uint32_t rank;        /* 1 .. LLMIR_BUNDLE_MAX_RANK */
-    uint32_t layout;      /* llmir_layout_t */
-    uint32_t group;       /* columns that share a scale: 32, 64 or 128 (int layouts), else 0 */
+    uint32_t rank;                         /* 1 .. LLMIR_BUNDLE_MAX_RANK */
+    uint32_t layout;                       /* llmir_layout_t */
+    uint32_t group; /* columns that share a scale: 32, 64 or 128 (int layouts), else 0 */
     uint32_t reserved;
     llmir_bundle_range_t name; /* from the start of the section */
 } llmir_tensor_record_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_tensor_record_t, 56);
 
-/* ---- PLAN ------------------------------------------------------------------------------------------- */
-/* The program: a list of dispatches over planned buffers, for one flat batch of T tokens of which R rows get
- * logits. A variant is a kernel with its constant parameters; layers share variants. Buffers live in slots:
- * buffers whose lifetimes do not overlap share one, and the runtime lays the slots out one after the other for the T and R
- * it is configured with. */
+/* ---- PLAN
+ * ------------------------------------------------------------------------------------------- */
+/* The program: a list of dispatches over planned buffers, for one flat batch of T tokens of which R
+ * rows get logits. A variant is a kernel with its constant parameters; layers share variants.
+ * Buffers live in slots: buffers whose lifetimes do not overlap share one, and the runtime lays the
+ * slots out one after the other for the T and R it is configured with. */
 
 typedef enum llmir_kernel {
     LLMIR_KERNEL_EMBED = 1,
@@ -182,13 +192,14 @@ typedef struct llmir_plan_record {
     uint32_t record_bytes;
     uint32_t kernel_abi_version; /* LLMIR_KERNEL_ABI_VERSION that variants and code follow */
     uint32_t variant_count;
-    uint32_t variant_offset;  /* of llmir_plan_variant_t[variant_count], from the start of the section */
+    uint32_t
+        variant_offset; /* of llmir_plan_variant_t[variant_count], from the start of the section */
     uint32_t dispatch_count;
     uint32_t dispatch_offset; /* of llmir_plan_dispatch_t[dispatch_count] */
     uint32_t buffer_count;
-    uint32_t buffer_offset;   /* of llmir_plan_buffer_t[buffer_count] */
+    uint32_t buffer_offset; /* of llmir_plan_buffer_t[buffer_count] */
     uint32_t slot_count;
-    uint32_t slot_offset;     /* of llmir_plan_slot_t[slot_count] */
+    uint32_t slot_offset; /* of llmir_plan_slot_t[slot_count] */
     uint32_t kv_layer_count;
     uint32_t kv_layer_offset; /* of llmir_plan_kv_layer_t[kv_layer_count] */
     uint32_t page_tokens;     /* tokens a KV page; a multiple of 16, 16 .. 256 */
@@ -201,7 +212,8 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_record_t, 64);
 typedef struct llmir_plan_variant {
     uint32_t kernel; /* llmir_kernel_t */
     uint32_t reserved;
-    llmir_bundle_range_t params; /* the kernel's parameter struct below; offset is a multiple of 8 */
+    llmir_bundle_range_t
+        params; /* the kernel's parameter struct below; offset is a multiple of 8 */
 } llmir_plan_variant_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_variant_t, 16);
 
@@ -232,7 +244,8 @@ typedef enum llmir_extent {
     LLMIR_EXTENT_OUTPUTS = 1, /* R rows: one for each token whose logits are wanted */
 } llmir_extent_t;
 
-/* What a row of a buffer holds. A kernel accepts one format for each operand; the runtime checks it. */
+/* What a row of a buffer holds. A kernel accepts one format for each operand; the runtime checks
+ * it. */
 typedef enum llmir_row_format {
     LLMIR_ROW_F32 = 0, /* columns f32 */
     LLMIR_ROW_Q8 = 1,  /* quantized activations: quant/activation.h */
@@ -255,21 +268,23 @@ typedef struct llmir_plan_slot {
 } llmir_plan_slot_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_slot_t, 8);
 
-/* One layer's share of a KV page. With e = bytes of an element (f16: 2, f32: 4), a page holds at element_offset * e
- *   keys   [kv_heads][page_tokens / 16][head_dim][16]   16 tokens side by side: scores need no horizontal sum
- *   values [kv_heads][page_tokens][head_dim]
- * A page is the concatenation of all layers in table order; its size is the sum of theirs. */
+/* One layer's share of a KV page. With e = bytes of an element (f16: 2, f32: 4), a page holds at
+ * element_offset * e keys   [kv_heads][page_tokens / 16][head_dim][16]   16 tokens side by side:
+ * scores need no horizontal sum values [kv_heads][page_tokens][head_dim] A page is the
+ * concatenation of all layers in table order; its size is the sum of theirs. */
 typedef struct llmir_plan_kv_layer {
     uint32_t kv_heads;
-    uint32_t head_dim;       /* multiple of 8, at most 512 */
-    uint32_t window;         /* tokens that attention looks back, 0: all */
+    uint32_t head_dim; /* multiple of 8, at most 512 */
+    uint32_t window;   /* tokens that attention looks back, 0: all */
     uint32_t reserved;
     uint64_t element_offset; /* of the keys, in elements from the start of the page */
 } llmir_plan_kv_layer_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_kv_layer_t, 24);
 
-/* ---- Kernel parameters ------------------------------------------------------------------------------ */
-/* Operand lists give index: meaning. "rows" is T or R as the buffers' extent says. All floats are IEEE binary32. */
+/* ---- Kernel parameters
+ * ------------------------------------------------------------------------------ */
+/* Operand lists give index: meaning. "rows" is T or R as the buffers' extent says. All floats are
+ * IEEE binary32. */
 
 /* x[row] = dequantize(weights[token[row]]) * scale
  * 0: weights [vocab][dim] any matrix layout; 1: x f32 [T][dim] (out) */
@@ -284,7 +299,8 @@ typedef struct llmir_embed_params {
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_embed_params_t, 24);
 
 /* table[row][i] = attention_factor * {cos, sin}(position[row] * frequency[i])
- * 0: frequency f32 [pair_count] tensor; 1: table f32 [T][2 * pair_count] (out): all cosines, then all sines */
+ * 0: frequency f32 [pair_count] tensor; 1: table f32 [T][2 * pair_count] (out): all cosines, then
+ * all sines */
 typedef struct llmir_rope_table_params {
     uint32_t pair_count;
     float attention_factor;
@@ -292,22 +308,24 @@ typedef struct llmir_rope_table_params {
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_rope_table_params_t, 8);
 
 typedef enum llmir_norm_flag {
-    LLMIR_NORM_ADD_DELTA = 1u << 0,  /* x += delta first */
-    LLMIR_NORM_DELTA_NORM = 1u << 1, /* ... after delta = rms_norm(delta) * delta_weight (Gemma's post norms) */
-    LLMIR_NORM_NO_OUTPUT = 1u << 2,  /* only the residual update */
+    LLMIR_NORM_ADD_DELTA = 1u << 0, /* x += delta first */
+    LLMIR_NORM_DELTA_NORM =
+        1u << 1, /* ... after delta = rms_norm(delta) * delta_weight (Gemma's post norms) */
+    LLMIR_NORM_NO_OUTPUT = 1u << 2, /* only the residual update */
 } llmir_norm_flag_t;
 
 /* [x += delta]; out = quantize?(rms_norm(x) * weight)
- * 0: x f32 [T][dim] (inout with ADD_DELTA); 1: delta f32 [T][dim]; 2: delta_weight f32 [dim]; 3: weight f32 [dim];
- * 4: out f32 or Q8 [rows][dim] */
+ * 0: x f32 [T][dim] (inout with ADD_DELTA); 1: delta f32 [T][dim]; 2: delta_weight f32 [dim]; 3:
+ * weight f32 [dim]; 4: out f32 or Q8 [rows][dim] */
 typedef struct llmir_norm_params {
     uint32_t dim;
-    uint32_t flags;        /* llmir_norm_flag_t */
+    uint32_t flags; /* llmir_norm_flag_t */
     float epsilon;
     float delta_epsilon;
-    uint32_t out_format;   /* llmir_row_format_t */
-    uint32_t group;        /* of a Q8 output */
-    uint32_t gather;       /* 1: out has R rows, row r is made of x and delta at token output_rows[r]; x stays unwritten */
+    uint32_t out_format; /* llmir_row_format_t */
+    uint32_t group;      /* of a Q8 output */
+    uint32_t gather; /* 1: out has R rows, row r is made of x and delta at token output_rows[r]; x
+                        stays unwritten */
     uint32_t reserved;
 } llmir_norm_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_norm_params_t, 32);
@@ -333,10 +351,10 @@ typedef enum llmir_gate {
 } llmir_gate_t;
 
 /* out[t][out_column + n] = epilogue(sum over k of w[n][k] * a[t][k])
- * With a gate, the weights' panels alternate gate and up (panel 2i: rows 16i.. of the gate matrix, panel 2i+1: the same rows of
- * up) and out[t][n] = gate(g[n]) * u[n]; `rows` then counts the rows of one of the two.
- * 0: activations: Q8 for integer weights, f32 for float weights, [rows][columns]; 1: weights; 2: bias f32 [rows];
- * 3: out f32 [rows][out_stride] */
+ * With a gate, the weights' panels alternate gate and up (panel 2i: rows 16i.. of the gate matrix,
+ * panel 2i+1: the same rows of up) and out[t][n] = gate(g[n]) * u[n]; `rows` then counts the rows
+ * of one of the two. 0: activations: Q8 for integer weights, f32 for float weights,
+ * [rows][columns]; 1: weights; 2: bias f32 [rows]; 3: out f32 [rows][out_stride] */
 typedef struct llmir_linear_params {
     uint32_t rows;       /* outputs */
     uint32_t columns;    /* inputs */
@@ -352,14 +370,16 @@ typedef struct llmir_linear_params {
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_linear_params_t, 40);
 
 typedef enum llmir_qkv_flag {
-    LLMIR_QKV_NORM = 1u << 0, /* RMS norm of each q and k head before the rotation (Qwen3, Gemma 3) */
+    LLMIR_QKV_NORM =
+        1u << 0, /* RMS norm of each q and k head before the rotation (Qwen3, Gemma 3) */
     LLMIR_QKV_ROPE = 1u << 1,
 } llmir_qkv_flag_t;
 
-/* Finishes the projections of a layer: [norm], rotate q in place and k on its way into the cache, store v.
- * Rotation pairs element i with i + rope_dim / 2 (the compiler permutes rows of models that pair 2i with 2i + 1).
- * 0: qkv f32 [T][stride] (inout): q heads, then k heads, then v heads; 1: rope table f32 [T][rope_dim];
- * 2: q norm f32 [head_dim]; 3: k norm f32 [head_dim]; 4: KV layer (out) */
+/* Finishes the projections of a layer: [norm], rotate q in place and k on its way into the cache,
+ * store v. Rotation pairs element i with i + rope_dim / 2 (the compiler permutes rows of models
+ * that pair 2i with 2i + 1). 0: qkv f32 [T][stride] (inout): q heads, then k heads, then v heads;
+ * 1: rope table f32 [T][rope_dim]; 2: q norm f32 [head_dim]; 3: k norm f32 [head_dim]; 4: KV layer
+ * (out) */
 typedef struct llmir_qkv_params {
     uint32_t q_heads;
     uint32_t kv_heads;
@@ -372,36 +392,40 @@ typedef struct llmir_qkv_params {
 } llmir_qkv_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_qkv_params_t, 32);
 
-/* out[t][h] = softmax(scale * q . keys, causal, window) . values, for the keys at positions 0 .. position[t] of its sequence.
- * 0: qkv f32 [T][q_stride], q heads first; 1: KV layer; 2: out f32 [T][q_heads * head_dim] */
+/* out[t][h] = softmax(scale * q . keys, causal, window) . values, for the keys at positions 0 ..
+ * position[t] of its sequence. 0: qkv f32 [T][q_stride], q heads first; 1: KV layer; 2: out f32
+ * [T][q_heads * head_dim] */
 typedef struct llmir_attention_params {
-    uint32_t q_heads;   /* a multiple of kv_heads */
+    uint32_t q_heads; /* a multiple of kv_heads */
     uint32_t kv_heads;
     uint32_t head_dim;
-    uint32_t window;    /* keys looked at, the token's own included; 0: all */
+    uint32_t window; /* keys looked at, the token's own included; 0: all */
     uint32_t q_stride;
     uint32_t out_stride;
     float scale;
-    float soft_cap;     /* of the scores: c * tanh(s / c); 0: none */
+    float soft_cap; /* of the scores: c * tanh(s / c); 0: none */
 } llmir_attention_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_attention_params_t, 32);
 
-/* out[row][n] = gate(in[row][n]) * in[row][dim + n]: for gate and up matrices that could not be merged
- * 0: in f32 [T][2 * dim]; 1: out f32 [T][dim] */
+/* out[row][n] = gate(in[row][n]) * in[row][dim + n]: for gate and up matrices that could not be
+ * merged 0: in f32 [T][2 * dim]; 1: out f32 [T][dim] */
 typedef struct llmir_gate_params {
     uint32_t dim;
     uint32_t gate; /* llmir_gate_t */
 } llmir_gate_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gate_params_t, 8);
 
-/* ---- CODE ------------------------------------------------------------------------------------------- */
-/* Kernels specialised to this plan: entry i replaces the built-in kernel of variant i. The image is an ELF shared
- * object without imports: PT_LOAD segments, relative relocations, no segment both writable and executable. */
+/* ---- CODE
+ * ------------------------------------------------------------------------------------------- */
+/* Kernels specialised to this plan: entry i replaces the built-in kernel of variant i. The image is
+ * an ELF shared object without imports: PT_LOAD segments, relative relocations, no segment both
+ * writable and executable. */
 typedef struct llmir_code_record {
     uint32_t record_bytes;
     uint32_t kernel_abi_version;
     uint32_t entry_count;  /* equals the plan's variant_count */
-    uint32_t entry_offset; /* of uint32_t[entry_count]: virtual address in the image, 0 = use the built-in kernel */
+    uint32_t entry_offset; /* of uint32_t[entry_count]: virtual address in the image, 0 = use the
+                              built-in kernel */
     uint64_t image_offset; /* from the start of the section, multiple of 64 */
     uint64_t image_bytes;
     uint8_t plan_hash[LLMIR_BUNDLE_HASH_BYTES]; /* hash of the PLAN section that it was made from */

@@ -1,8 +1,10 @@
-/* The ABI of a CPU kernel: what the executor passes, for built-in kernels and for code from a bundle alike.
+/* The ABI of a CPU kernel: what the executor passes, for built-in kernels and for code from a
+ * bundle alike.
  *
- * A kernel computes tiles [tile_begin, tile_end) of one dispatch. Tiles are independent: any split over threads, in any order,
- * gives the same bits. `params` is constant; in a bundle's code it is a known global, so that shapes fold away.
- * Freestanding: this header and the kernels use nothing but what the compiler itself provides. */
+ * A kernel computes tiles [tile_begin, tile_end) of one dispatch. Tiles are independent: any split
+ * over threads, in any order, gives the same bits. `params` is constant; in a bundle's code it is a
+ * known global, so that shapes fold away. Freestanding: this header and the kernels use nothing but
+ * what the compiler itself provides. */
 #ifndef LLMIR_CPU_KERNEL_H
 #define LLMIR_CPU_KERNEL_H
 
@@ -11,13 +13,14 @@
 
 #include "llmir_bundle.h"
 
-/* The flat token batch. T tokens of B sequences; the tokens of a sequence are adjacent and in order of position. */
+/* The flat token batch. T tokens of B sequences; the tokens of a sequence are adjacent and in order
+ * of position. */
 typedef struct llmir_cpu_batch {
     uint32_t token_count;    /* T */
     uint32_t sequence_count; /* B */
     uint32_t output_count;   /* R */
     uint32_t page_tokens;
-    uint32_t kv_type;        /* llmir_kv_type_t of llmir.h: 0 f16, 1 f32 */
+    uint32_t kv_type; /* llmir_kv_type_t of llmir.h: 0 f16, 1 f32 */
     uint32_t page_table_stride;
     const int32_t* tokens;          /* [T] in [0, vocab) */
     const int32_t* positions;       /* [T] position in its sequence, from 0 */
@@ -30,14 +33,18 @@ typedef struct llmir_cpu_batch {
 
 typedef struct llmir_cpu_call {
     const llmir_cpu_batch_t* batch;
-    void* operands[LLMIR_PLAN_MAX_OPERANDS];        /* buffers and tensors; NULL if absent. KV: const llmir_plan_kv_layer_t* */
-    uint32_t row_bytes[LLMIR_PLAN_MAX_OPERANDS];    /* of buffers; 0 for tensors */
+    void* operands[LLMIR_PLAN_MAX_OPERANDS];     /* buffers and tensors; NULL if absent. KV: const
+                                                    llmir_plan_kv_layer_t* */
+    uint32_t row_bytes[LLMIR_PLAN_MAX_OPERANDS]; /* of buffers; 0 for tensors */
 } llmir_cpu_call_t;
 
-typedef void (*llmir_cpu_kernel_fn)(const llmir_cpu_call_t* call, const void* params, uint32_t tile_begin,
+typedef void (*llmir_cpu_kernel_fn)(const llmir_cpu_call_t* call,
+                                    const void* params,
+                                    uint32_t tile_begin,
                                     uint32_t tile_end);
 
-/* Names of the functions, one set per ISA level: llmir_kernel_linear_x86_64_v3, ... LLMIR_CPU_SUFFIX comes from the build. */
+/* Names of the functions, one set per ISA level: llmir_kernel_linear_x86_64_v3, ...
+ * LLMIR_CPU_SUFFIX comes from the build. */
 #define LLMIR_KERNEL_PASTE2(name, suffix) llmir_kernel_##name##_##suffix
 #define LLMIR_KERNEL_PASTE(name, suffix) LLMIR_KERNEL_PASTE2(name, suffix)
 #define LLMIR_KERNEL_NAME(name) LLMIR_KERNEL_PASTE(name, LLMIR_CPU_SUFFIX)
