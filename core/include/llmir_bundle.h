@@ -20,7 +20,6 @@
 #ifndef LLMIR_BUNDLE_H
 #define LLMIR_BUNDLE_H
 
-#include <assert.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
