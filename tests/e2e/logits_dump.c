@@ -1,6 +1,7 @@
-/* logits_dump BUNDLE [options] < ids: writes the logits of every token fed, as raw f32 rows, to standard output.
- * The probe of the end-to-end tests: threads, chunks, code path, KV type and a neighbour session can be varied, and
- * the bytes must not change. Ids are read as decimal numbers from standard input. */
+/* logits_dump BUNDLE [options] < ids: writes the logits of every token fed, as raw f32 rows, to
+ * standard output. The probe of the end-to-end tests: threads, chunks, code path, KV type and a
+ * neighbour session can be varied, and the bytes must not change. Ids are read as decimal numbers
+ * from standard input. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +71,13 @@ static int32_t* read_ids(size_t* out_count) {
     return ids;
 }
 
-/* Feeds `ids` in passes of at most `chunk` tokens and writes all logits. With a neighbour, a second session is fed other tokens
- * in the same passes. */
-static int dump(llmir_pool_t* pool, llmir_session_t** sessions, const int32_t* ids, size_t count, uint32_t chunk,
+/* Feeds `ids` in passes of at most `chunk` tokens and writes all logits. With a neighbour, a second
+ * session is fed other tokens in the same passes. */
+static int dump(llmir_pool_t* pool,
+                llmir_session_t** sessions,
+                const int32_t* ids,
+                size_t count,
+                uint32_t chunk,
                 uint32_t vocab) {
     float* rows = malloc((size_t)chunk * vocab * sizeof(float));
     int32_t* other = malloc((size_t)chunk * sizeof(int32_t));
@@ -98,7 +103,10 @@ static int dump(llmir_pool_t* pool, llmir_session_t** sessions, const int32_t* i
     return result;
 }
 
-static int run(const dump_options_t* options, llmir_model_t* model, const int32_t* ids, size_t count) {
+static int run(const dump_options_t* options,
+               llmir_model_t* model,
+               const int32_t* ids,
+               size_t count) {
     llmir_model_info_t info = {.struct_size = sizeof(info)};
     llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
     llmir_session_t* sessions[2] = {NULL, NULL};
@@ -107,7 +115,8 @@ static int run(const dump_options_t* options, llmir_model_t* model, const int32_
     if (llmir_model_get_info(model, &info, &error) != LLMIR_STATUS_OK) {
         return fail("info", &error);
     }
-    fprintf(stderr, "logits_dump: %s%s%s\n", info.code, info.code_reason[0] ? ": " : "", info.code_reason);
+    fprintf(stderr, "logits_dump: %s%s%s\n", info.code, info.code_reason[0] ? ": " : "",
+            info.code_reason);
     const uint32_t chunk = options->chunk ? options->chunk : (uint32_t)count;
     pool_options.context_tokens = 2 * (uint32_t)count + 4 * info.kv_page_tokens;
     pool_options.session_count = 2;
@@ -134,7 +143,8 @@ int main(int argc, char** argv) {
     dump_options_t options;
     if (!parse_options(argc, argv, &options)) {
         fprintf(stderr,
-                "usage: logits_dump BUNDLE [--threads N] [--chunk N] [--level L] [--kv 0|1] [--no-code] "
+                "usage: logits_dump BUNDLE [--threads N] [--chunk N] [--level L] [--kv 0|1] "
+                "[--no-code] "
                 "[--neighbour] [--verify] < ids\n");
         return 2;
     }
@@ -154,7 +164,8 @@ int main(int argc, char** argv) {
         fprintf(stderr, "logits_dump: error: no ids on standard input\n");
     } else if (llmir_runtime_create(&runtime_options, &runtime, &error) != LLMIR_STATUS_OK) {
         result = fail("runtime", &error);
-    } else if (llmir_model_load_file(runtime, options.bundle, &model_options, &model, &error) != LLMIR_STATUS_OK) {
+    } else if (llmir_model_load_file(runtime, options.bundle, &model_options, &model, &error) !=
+               LLMIR_STATUS_OK) {
         result = fail("load", &error);
     } else {
         result = run(&options, model, ids, count);

@@ -1,0 +1,132 @@
+/* The conversation: lines in, answers out, commands that begin with '/', Ctrl-C that stops the
+ * answer and not the program. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chat/chat.h"
+#include "common/cli.h"
+
+#ifdef LLMIR_CHAT_LIBEDIT
+#include <editline/readline.h>
+#endif
+
+static const char help_text[] =
+    "  /help    this list\n"
+    "  /reset   forget the conversation\n"
+    "  /stats   times and speeds so far\n"
+    "  /quit    leave (or Ctrl-D)\n"
+    "  Ctrl-C   stop the answer\n";
+
+/* What the signal handler reaches; set only while a conversation runs. */
+static llmir_session_t* volatile interrupted_session;
+
+static void on_interrupt(int signal_number) {
+    (void)signal_number;
+    if (interrupted_session != NULL) {
+        llmir_session_cancel(interrupted_session);
+    }
+}
+
+void chat_catch_interrupt(chat_t* chat) {
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    sigemptyset(&action.sa_mask);
+    interrupted_session = chat != NULL ? chat->session : NULL;
+    action.sa_handler = chat != NULL ? on_interrupt : SIG_DFL;
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* Reads one line without its newline into heap memory; NULL at the end of input. */
+static char* read_plain_line(int with_prompt) {
+    char* line = NULL;
+    size_t capacity = 0;
+    if (with_prompt) {
+        fputs("> ", stdout);
+        fflush(stdout);
+    }
+    ssize_t bytes;
+    while ((bytes = getline(&line, &capacity, stdin)) < 0 && errno == EINTR && !feof(stdin)) {
+        clearerr(stdin); /* Ctrl-C at the prompt: a fresh line */
+        fputs("\n> ", stdout);
+        fflush(stdout);
+    }
+    if (bytes < 0) {
+        free(line);
+        return NULL;
+    }
+    while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r')) {
+        line[--bytes] = '\0';
+    }
+    return line;
+}
+
+static char* read_line(int is_terminal) {
+#ifdef LLMIR_CHAT_LIBEDIT
+    if (is_terminal) {
+        char* line = readline("> ");
+        if (line != NULL && line[0] != '\0') {
+            add_history(line);
+        }
+        return line;
+    }
+#endif
+    return read_plain_line(is_terminal);
+}
+
+/* Returns 1 to go on, 0 to leave. */
+static int run_command(chat_t* chat, const char* line) {
+    if (strcmp(line, "/quit") == 0 || strcmp(line, "/exit") == 0) {
+        return 0;
+    }
+    if (strcmp(line, "/reset") == 0) {
+        chat_reset(chat);
+        fputs("The conversation is forgotten.\n", stderr);
+    } else if (strcmp(line, "/stats") == 0) {
+        chat_print_statistics(chat, &chat->total);
+    } else {
+        if (strcmp(line, "/help") != 0) {
+            fprintf(stderr, "%s: unknown command '%s'\n", chat_program_name, line);
+        }
+        fputs(help_text, stderr);
+    }
+    return 1;
+}
+
+int chat_converse(chat_t* chat) {
+    const int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    char* line = NULL;
+    int result = 0;
+    if (is_terminal) {
+        fprintf(stderr, "%s on %s. /help lists the commands.\n", chat->opened.info.name,
+                chat->opened.info.device);
+    }
+    while (result == 0 && (line = read_line(is_terminal)) != NULL) {
+        if (line[0] == '/') {
+            const int go_on = run_command(chat, line);
+            free(line);
+            if (!go_on) {
+                break;
+            }
+            continue;
+        }
+        if (line[strspn(line, " \t")] != '\0') {
+            result = chat_turn(chat, line);
+            fputs(chat->interrupted ? " [stopped]\n" : "\n", stdout);
+            fflush(stdout);
+            if (chat->options->stats) {
+                chat_print_statistics(chat, &chat->last);
+            }
+            if (is_terminal) {
+                result = 0; /* an error has been told; the conversation goes on */
+            }
+        }
+        free(line);
+    }
+    if (is_terminal && line == NULL) {
+        fputc('\n', stdout);
+    }
+    return result;
+}

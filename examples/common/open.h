@@ -1,0 +1,37 @@
+/* Opening a bundle the way every program does it. */
+#ifndef LLMIR_EXAMPLES_OPEN_H
+#define LLMIR_EXAMPLES_OPEN_H
+
+#include <stdint.h>
+
+#include "llmir.h"
+
+typedef struct opened_model {
+    llmir_runtime_t* runtime;
+    llmir_model_t* model;
+    llmir_model_info_t info;
+    double load_ms;
+} opened_model_t;
+
+/* Creates a runtime with `threads` (0: one per core) and loads `path` on `device` (NULL: auto).
+ * Warnings of the library go to standard error as "PROGRAM: warning: ...". On failure the error is
+ * filled and nothing is left open. */
+llmir_status_t open_model(const char* program,
+                          const char* path,
+                          const char* device,
+                          uint32_t threads,
+                          uint32_t model_flags,
+                          opened_model_t* out,
+                          llmir_error_t* error);
+
+void close_model(opened_model_t* opened);
+
+/* Turns text into ids in heap memory, free() it; NULL on failure. */
+int32_t* open_tokenize(const llmir_model_t* model,
+                       const char* text,
+                       size_t bytes,
+                       uint32_t flags,
+                       size_t* out_count,
+                       llmir_error_t* error);
+
+#endif /* LLMIR_EXAMPLES_OPEN_H */
