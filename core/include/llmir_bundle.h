@@ -414,6 +414,166 @@ typedef struct llmir_gate_params {
 } llmir_gate_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gate_params_t, 8);
 
+/* ---- TOKENIZER
+ * -------------------------------------------------------------------------------------- */
+/* Everything that turns text into ids and back, as tables that are used where they lie: nothing is
+ * built or allocated at load. Offsets of tables are multiples of 8. Text goes through
+ *
+ *   special tokens -> normalise (NFC, spaces) -> split into words -> words to ids
+ *
+ * "Bytes" of a token are what it stands for in text: the byte-level alphabet and the U+2581 escape
+ * of the source vocabularies are resolved by the compiler. */
+
+typedef enum llmir_tokenizer_kind {
+    LLMIR_TOKENIZER_BPE = 1,     /* byte-level: merges by rank of the pair */
+    LLMIR_TOKENIZER_SPM = 2,     /* SentencePiece BPE: merges by score of the result */
+    LLMIR_TOKENIZER_UNIGRAM = 3, /* SentencePiece unigram: the best path */
+} llmir_tokenizer_kind_t;
+
+/* How text is split into words that merges do not cross (BPE only). */
+typedef enum llmir_pretokenizer {
+    LLMIR_PRETOKENIZER_NONE = 0,
+    LLMIR_PRETOKENIZER_GPT2 = 1,
+    LLMIR_PRETOKENIZER_SMOLLM = 2, /* single digits, then gpt2 */
+    LLMIR_PRETOKENIZER_LLAMA3 = 3, /* up to three digits */
+    LLMIR_PRETOKENIZER_QWEN2 = 4,  /* as llama3 with single digits */
+} llmir_pretokenizer_t;
+
+typedef enum llmir_tokenizer_flag {
+    LLMIR_TOKENIZER_ADD_BOS = 1u << 0,
+    LLMIR_TOKENIZER_ADD_EOS = 1u << 1,
+    LLMIR_TOKENIZER_SPACE_PREFIX = 1u << 2,  /* a space goes before text that begins or follows a
+                                                special token */
+    LLMIR_TOKENIZER_TRIM_SPACES = 1u << 3,   /* runs of spaces become one, none at the ends */
+    LLMIR_TOKENIZER_BYTE_FALLBACK = 1u << 4, /* byte_ids stand in for text without a token */
+    LLMIR_TOKENIZER_NFC = 1u << 5,           /* text is brought to Unicode's form C first */
+} llmir_tokenizer_flag_t;
+
+/* A token's info byte: class in the low four bits, marks in the others. */
+typedef enum llmir_token_class {
+    LLMIR_TOKEN_NORMAL = 1,
+    LLMIR_TOKEN_UNKNOWN = 2,      /* stands for text that has no token */
+    LLMIR_TOKEN_CONTROL = 3,      /* never made from plain text */
+    LLMIR_TOKEN_USER_DEFINED = 4, /* text, matched before everything else */
+    LLMIR_TOKEN_UNUSED = 5,
+    LLMIR_TOKEN_BYTE = 6, /* one byte, where no other token fits */
+} llmir_token_class_t;
+#define LLMIR_TOKEN_CLASS_MASK 0x0fu
+#define LLMIR_TOKEN_END 0x10u   /* ends the model's turn */
+#define LLMIR_TOKEN_WHOLE 0x20u /* BPE: a word of exactly these bytes becomes this token */
+
+typedef struct llmir_tokenizer_record {
+    uint32_t record_bytes;
+    uint32_t kind;            /* llmir_tokenizer_kind_t */
+    uint32_t pretokenizer;    /* llmir_pretokenizer_t */
+    uint32_t flags;           /* llmir_tokenizer_flag_t */
+    uint32_t token_count;     /* 1 .. LLMIR_TOKENIZER_MAX_TOKENS */
+    uint32_t merge_count;     /* at most LLMIR_TOKENIZER_MAX_MERGES */
+    uint32_t max_token_bytes; /* longest token in text_slots or vocab_nodes */
+    uint32_t text_probes;     /* slots that a look-up in text_slots visits at most, and ... */
+    uint32_t merge_probes;    /* ... in merge_slots */
+    int32_t bos_id;           /* -1: none, as the next three */
+    int32_t eos_id;
+    int32_t unknown_id;
+    int32_t padding_id;
+    uint32_t unicode_version; /* of char_blocks: major << 16 | minor << 8 | patch */
+    float unknown_score;      /* UNIGRAM: of a character without a token */
+    uint32_t reserved;
+    llmir_bundle_range_t token_offsets; /* u32 [token_count + 1] into token_bytes, ascending */
+    llmir_bundle_range_t token_bytes;
+    llmir_bundle_range_t token_info;    /* u8 [token_count]: class and marks */
+    llmir_bundle_range_t text_slots;    /* u32 []: hash table from bytes to id; BPE, SPM */
+    llmir_bundle_range_t byte_ids;      /* i32 [256]: token of a single byte or -1 */
+    llmir_bundle_range_t merge_slots;   /* u64 []: hash table from pair to rank; BPE */
+    llmir_bundle_range_t merge_ids;     /* u32 [merge_count]: the merged token of a rank; BPE */
+    llmir_bundle_range_t token_ranks;   /* u32 [token_count]: smaller merges first; SPM */
+    llmir_bundle_range_t token_scores;  /* f32 [token_count]: log-probabilities; UNIGRAM */
+    llmir_bundle_range_t space_joins;   /* u8 [32]: bit b: some token holds byte b before a space;
+                                           SPM, UNIGRAM */
+    llmir_bundle_range_t special_first; /* u8 [32]: bit b: some special token begins with byte b */
+    llmir_bundle_range_t special_nodes; /* llmir_trie_node_t []: control and user-defined tokens */
+    llmir_bundle_range_t vocab_nodes;   /* llmir_trie_node_t []: normal tokens; UNIGRAM */
+    llmir_bundle_range_t char_index;    /* u16 [LLMIR_CHAR_INDEX_COUNT]: block of a code point */
+    llmir_bundle_range_t char_blocks;   /* u8 [][LLMIR_CHAR_BLOCK]: llmir_char_flag_t */
+    llmir_bundle_range_t nfc_chars;     /* llmir_nfc_char_t [], ascending by code */
+    llmir_bundle_range_t nfc_pool;      /* u32 []: decompositions */
+    llmir_bundle_range_t nfc_pairs;     /* llmir_nfc_pair_t [], ascending by first, second */
+} llmir_tokenizer_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_tokenizer_record_t, 208);
+
+#define LLMIR_TOKENIZER_MAX_TOKENS (1u << 21)
+#define LLMIR_TOKENIZER_MAX_MERGES ((1u << 22) - 1u)
+#define LLMIR_TOKENIZER_MAX_PROBES 256u
+#define LLMIR_TOKENIZER_NO_TOKEN UINT32_MAX /* an empty text slot, a trie node that ends nothing \
+                                             */
+
+/* A merge slot is left << 43 | right << 22 | rank. */
+#define LLMIR_MERGE_SLOT_EMPTY UINT64_MAX
+#define LLMIR_MERGE_RANK_BITS 22u
+#define LLMIR_MERGE_RANK_MASK ((1u << LLMIR_MERGE_RANK_BITS) - 1u)
+
+/* Both hash tables probe linearly from llmir_tokenizer_slot() and wrap at the end. */
+static inline uint32_t llmir_tokenizer_hash_mix(uint32_t hash) {
+    hash = (hash ^ (hash >> 16)) * 0x85ebca6bu;
+    hash = (hash ^ (hash >> 13)) * 0xc2b2ae35u;
+    return hash ^ (hash >> 16);
+}
+
+/* FNV-1a over the bytes, then mixed so that the high bits are usable. */
+static inline uint32_t llmir_tokenizer_hash_bytes(const uint8_t* bytes, uint32_t count) {
+    uint32_t hash = 0x811c9dc5u;
+    for (uint32_t i = 0; i < count; ++i) {
+        hash = (hash ^ bytes[i]) * 0x01000193u;
+    }
+    return llmir_tokenizer_hash_mix(hash);
+}
+
+static inline uint32_t llmir_tokenizer_hash_pair(uint32_t left, uint32_t right) {
+    return llmir_tokenizer_hash_mix(left * 0x9e3779b1u + right * 0x7feb352du);
+}
+
+/* Maps a hash to 0 .. slot_count - 1 without a division. */
+static inline uint32_t llmir_tokenizer_slot(uint32_t hash, uint32_t slot_count) {
+    return (uint32_t)(((uint64_t)hash * slot_count) >> 32);
+}
+
+/* A node of a double-array trie; node 0 is the root. The child of node n by byte b is
+ * base(n) + b if that node exists and its parent is n. */
+typedef struct llmir_trie_node {
+    uint32_t base;
+    uint32_t parent; /* LLMIR_TRIE_FREE: not a node */
+    uint32_t token;  /* the token that ends here or LLMIR_TOKENIZER_NO_TOKEN */
+} llmir_trie_node_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_trie_node_t, 12);
+#define LLMIR_TRIE_FREE UINT32_MAX
+
+/* Code points in two stages: char_blocks[char_index[code / BLOCK]][code % BLOCK]. */
+#define LLMIR_CHAR_BLOCK 128u
+#define LLMIR_CHAR_INDEX_COUNT (0x110000u / LLMIR_CHAR_BLOCK)
+
+typedef enum llmir_char_flag {
+    LLMIR_CHAR_LETTER = 1u << 0, /* general category L */
+    LLMIR_CHAR_NUMBER = 1u << 1, /* general category N */
+    LLMIR_CHAR_SPACE = 1u << 2,  /* White_Space */
+    LLMIR_CHAR_NFC = 1u << 3,    /* form C may change it or what stands before it */
+} llmir_char_flag_t;
+
+/* A character with a canonical decomposition or a combining class; Hangul is done by rule. */
+typedef struct llmir_nfc_char {
+    uint32_t code;
+    uint8_t combining_class;
+    uint8_t length; /* of the full decomposition, 0: none */
+    uint16_t first; /* its first element in nfc_pool */
+} llmir_nfc_char_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_nfc_char_t, 8);
+
+typedef struct llmir_nfc_pair {
+    uint32_t first;
+    uint32_t second;
+    uint32_t composed;
+} llmir_nfc_pair_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_nfc_pair_t, 12);
+
 /* ---- CODE
  * ------------------------------------------------------------------------------------------- */
 /* Kernels specialised to this plan: entry i replaces the built-in kernel of variant i. The image is
