@@ -46,8 +46,7 @@ extern "C" {
 #define LLMIR_VERSION_MINOR 1
 #define LLMIR_VERSION_PATCH 0
 
-/* ---- Status
- * ----------------------------------------------------------------------------------------- */
+/* ---- Status ---- */
 
 /* Name, value, text. Values are never changed or reused; the list only grows. */
 #define LLMIR_STATUS_LIST(X)                                                       \
@@ -81,8 +80,7 @@ LLMIR_API const char* llmir_status_text(llmir_status_t status);
 /* Returns major << 16 | minor << 8 | patch of the linked library. Threads: any. Since 0.1. */
 LLMIR_API uint32_t llmir_version(void);
 
-/* ---- Runtime
- * ---------------------------------------------------------------------------------------- */
+/* ---- Runtime ---- */
 
 /* One sized, aligned realloc for everything. Frozen layout; copied by value.
  *   resize  block == NULL: allocate; new_size == 0: free and return NULL; else grow or shrink,
@@ -133,8 +131,7 @@ LLMIR_API void llmir_runtime_destroy(llmir_runtime_t* runtime);
 /* Number of threads that compute, the caller's included. Threads: any. Since 0.1. */
 LLMIR_API uint32_t llmir_runtime_thread_count(const llmir_runtime_t* runtime);
 
-/* ---- Model
- * ------------------------------------------------------------------------------------------ */
+/* ---- Model ---- */
 
 typedef struct llmir_model llmir_model_t;
 
@@ -202,8 +199,7 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_get_info(const llmir_model
                                                                llmir_model_info_t* inout_info,
                                                                llmir_error_t* error);
 
-/* ---- Memory, announced before it is taken
- * ----------------------------------------------------------- */
+/* ---- Memory, announced before it is taken ---- */
 
 typedef enum llmir_kv_type {
     LLMIR_KV_F16 = 0,
@@ -251,8 +247,7 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_create(llmir_model_t* model
                                                             llmir_error_t* error);
 LLMIR_API void llmir_pool_destroy(llmir_pool_t* pool);
 
-/* ---- Session
- * ---------------------------------------------------------------------------------------- */
+/* ---- Session ---- */
 
 typedef struct llmir_sampler_options {
     uint32_t struct_size;
@@ -382,8 +377,7 @@ LLMIR_API void llmir_session_cancel(llmir_session_t* session);
 /* Takes the cancellation back. Since 0.1. */
 LLMIR_API void llmir_session_clear_cancel(llmir_session_t* session);
 
-/* ---- Tokenizer
- * -------------------------------------------------------------------------------------- */
+/* ---- Tokenizer ---- */
 
 typedef enum llmir_tokenize_flag {
     LLMIR_TOKENIZE_ADD_BOS =
@@ -423,8 +417,7 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_detokenize(const llmir_mod
 /* Whether the token ends the model's turn. False for ids out of range. Threads: any. Since 0.1. */
 LLMIR_API int32_t llmir_model_is_end_token(const llmir_model_t* model, int32_t token);
 
-/* ---- Chat
- * ------------------------------------------------------------------------------------------- */
+/* ---- Chat ---- */
 
 typedef struct llmir_message {
     const char* role;    /* "system", "user" or "assistant", terminated */

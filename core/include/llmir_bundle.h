@@ -107,8 +107,7 @@ typedef struct llmir_bundle_section {
 } llmir_bundle_section_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_bundle_section_t, 64);
 
-/* ---- MODEL
- * ------------------------------------------------------------------------------------------ */
+/* ---- MODEL ---- */
 
 typedef struct llmir_model_record {
     uint32_t record_bytes;  /* sizeof of the writer; fields are only added at the end */
@@ -127,8 +126,7 @@ typedef struct llmir_model_record {
 } llmir_model_record_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_model_record_t, 64);
 
-/* ---- WEIGHTS
- * ---------------------------------------------------------------------------------------- */
+/* ---- WEIGHTS ---- */
 
 /* How a tensor's bytes lie. Panel layouts interleave 16 output rows (LLMIR_PANEL_ROWS) so that one
  * vector register holds one step of the inner dimension for all of them; quant/quant_layout.h draws
@@ -167,8 +165,7 @@ typedef struct llmir_tensor_record {
 } llmir_tensor_record_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_tensor_record_t, 56);
 
-/* ---- PLAN
- * ------------------------------------------------------------------------------------------- */
+/* ---- PLAN ---- */
 /* The program: a list of dispatches over planned buffers, for one flat batch of T tokens of which R
  * rows get logits. A variant is a kernel with its constant parameters; layers share variants.
  * Buffers live in slots: buffers whose lifetimes do not overlap share one, and the runtime lays the
@@ -280,8 +277,7 @@ typedef struct llmir_plan_kv_layer {
 } llmir_plan_kv_layer_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_kv_layer_t, 24);
 
-/* ---- Kernel parameters
- * ------------------------------------------------------------------------------ */
+/* ---- Kernel parameters ---- */
 /* Operand lists give index: meaning. "rows" is T or R as the buffers' extent says. All floats are
  * IEEE binary32. */
 
@@ -414,8 +410,7 @@ typedef struct llmir_gate_params {
 } llmir_gate_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gate_params_t, 8);
 
-/* ---- TOKENIZER
- * -------------------------------------------------------------------------------------- */
+/* ---- TOKENIZER ---- */
 /* Everything that turns text into ids and back, as tables that are used where they lie: nothing is
  * built or allocated at load. Offsets of tables are multiples of 8. Text goes through
  *
@@ -504,8 +499,9 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_tokenizer_record_t, 208);
 #define LLMIR_TOKENIZER_MAX_TOKENS (1u << 21)
 #define LLMIR_TOKENIZER_MAX_MERGES ((1u << 22) - 1u)
 #define LLMIR_TOKENIZER_MAX_PROBES 256u
-#define LLMIR_TOKENIZER_NO_TOKEN UINT32_MAX /* an empty text slot, a trie node that ends nothing \
-                                             */
+#define LLMIR_TOKENIZER_NO_TOKEN                                    \
+    UINT32_MAX /* an empty text slot, a trie node that ends nothing \
+                */
 
 /* A merge slot is left << 43 | right << 22 | rank. */
 #define LLMIR_MERGE_SLOT_EMPTY UINT64_MAX
@@ -574,8 +570,47 @@ typedef struct llmir_nfc_pair {
 } llmir_nfc_pair_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_nfc_pair_t, 12);
 
-/* ---- CODE
- * ------------------------------------------------------------------------------------------- */
+/* ---- CHAT ---- */
+/* The chat template, lowered at compile time to the text between two contents: what stands before
+ * the first content, between a user's and the assistant's, and so on. A conversation is contents
+ * joined by transitions; a transition that is not present is one that the template forbids. */
+
+typedef enum llmir_chat_role {
+    LLMIR_CHAT_ROLE_SYSTEM = 0,
+    LLMIR_CHAT_ROLE_USER = 1,
+    LLMIR_CHAT_ROLE_ASSISTANT = 2,
+} llmir_chat_role_t;
+#define LLMIR_CHAT_ROLE_COUNT 3u
+
+/* Rows of the transition table: a role, or the start. Columns: a role, the end of the text, or the
+ * opening of an answer to be generated. */
+#define LLMIR_CHAT_FROM_START 3u
+#define LLMIR_CHAT_FROM_COUNT 4u
+#define LLMIR_CHAT_TO_END 3u
+#define LLMIR_CHAT_TO_GENERATE 4u
+#define LLMIR_CHAT_TO_COUNT 5u
+
+typedef enum llmir_chat_record_flag {
+    LLMIR_CHAT_SYSTEM_BEFORE_LAST_USER = 1u << 0, /* the system's content moves there (Mistral) */
+} llmir_chat_record_flag_t;
+
+/* Which white space around a content the template removes. */
+typedef enum llmir_chat_trim {
+    LLMIR_CHAT_TRIM_LEFT = 1u << 0,
+    LLMIR_CHAT_TRIM_RIGHT = 1u << 1,
+} llmir_chat_trim_t;
+
+typedef struct llmir_chat_record {
+    uint32_t record_bytes;
+    uint32_t flags;                          /* llmir_chat_record_flag_t */
+    uint32_t trim[LLMIR_CHAT_ROLE_COUNT];    /* llmir_chat_trim_t of each role's content */
+    uint32_t present[LLMIR_CHAT_FROM_COUNT]; /* bit `to`: the transition exists, even if empty */
+    uint32_t reserved;
+    llmir_bundle_range_t text[LLMIR_CHAT_FROM_COUNT][LLMIR_CHAT_TO_COUNT];
+} llmir_chat_record_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_chat_record_t, 200);
+
+/* ---- CODE ---- */
 /* Kernels specialised to this plan: entry i replaces the built-in kernel of variant i. The image is
  * an ELF shared object without imports: PT_LOAD segments, relative relocations, no segment both
  * writable and executable. */
