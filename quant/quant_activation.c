@@ -1,0 +1,59 @@
+/* Reference quantization of activations. */
+#include "quant/quant_activation.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Returns the nearest integer in -127 .. 127, ties to even; 0 for NaN. */
+static int8_t nearest_int8(float x) {
+    if (isnan(x)) {
+        return 0;
+    }
+    return (int8_t)nearbyintf(fminf(fmaxf(x, -127.0f), 127.0f));
+}
+
+/* Quantizes one group and stores its scale and sum. */
+static void quantize_group(
+    const float* x, uint32_t count, int8_t* out_q, float* out_scale, int32_t* out_sum) {
+    float largest = 0.0f;
+    for (uint32_t i = 0; i < count; i++) {
+        const float magnitude = fabsf(x[i]);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    const int is_zero = largest < LLMIR_Q8_SMALLEST;
+    const float steps_per_unit = is_zero ? 0.0f : 127.0f / largest;
+    *out_scale = is_zero ? 0.0f : largest / 127.0f;
+    *out_sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        out_q[i] = nearest_int8(x[i] * steps_per_unit);
+        *out_sum += out_q[i];
+    }
+}
+
+void llmir_q8_quantize_row(const float* values,
+                           uint32_t columns,
+                           uint32_t group,
+                           uint8_t* out_row) {
+    uint8_t* scales = out_row + llmir_q8_scale_offset(columns);
+    uint8_t* sums = out_row + llmir_q8_sum_offset(columns, group);
+    for (uint32_t g = 0; g < columns / group; g++) {
+        float scale;
+        int32_t sum;
+        const size_t first = (size_t)g * group;
+        quantize_group(values + first, group, (int8_t*)out_row + first, &scale, &sum);
+        memcpy(scales + 4 * (size_t)g, &scale, sizeof scale);
+        memcpy(sums + 4 * (size_t)g, &sum, sizeof sum);
+    }
+}
+
+void llmir_q8_dequantize_row(const uint8_t* row,
+                             uint32_t columns,
+                             uint32_t group,
+                             float* out_values) {
+    const uint8_t* scales = row + llmir_q8_scale_offset(columns);
+    for (uint32_t i = 0; i < columns; i++) {
+        float scale;
+        memcpy(&scale, scales + 4 * (size_t)(i / group), sizeof scale);
+        out_values[i] = (float)(int8_t)row[i] * scale;
+    }
+}
