@@ -1,0 +1,106 @@
+/* v16f: sixteen f32 lanes, the one vector of all float kernels, with the same bits on every ISA
+ * that has a fused multiply-add. One header per ISA holds the primitives:
+ *
+ *   AVX-512   one register           v16f_avx512.h
+ *   AVX2      two                    v16f_avx2.h     with FMA and F16C
+ *   SSE4.1    four                   v16f_sse.h      v16_fma rounds twice: no FMA before AVX2
+ *   plain C   an array of 16         v16f_portable.h rounds twice too; once in test builds that
+ *                                                    define LLMIR_KERNEL_EXACT_FMA and link libm
+ *
+ * Primitives (x, y, z: v16f; i: v16i, sixteen int32 lanes; p: memory, any alignment; n: lanes <
+ * 16): v16_zero() v16_set1(f) v16_load(p) v16_store(p, x) v16_add v16_sub v16_mul v16_div
+ * v16_sqrt(x) v16_abs(x): IEEE, correctly rounded v16_fma(x, y, z) = x * y + z v16_max(x, y) = x >
+ * y ? x : y;  v16_min(x, y) = x < y ? x : y: y if one of them is NaN v16_select_lt(x, y, a, b) = x
+ * < y ? a : b v16_load_f16 v16_store_f16 (nearest even) v16_load_bf16 v16_load_i8 v16_load_u8
+ *   v16_round(x): nearest even int32; |x| must be below 2^22
+ *   v16_exponent_bits(t): the low 8 bits of t's bit pattern moved into the exponent of a positive
+ * f32 v16_sum(x): tree over lanes j + 8, + 4, + 2, + 1;  v16_max_lanes(x) v16i_zero() v16i_add
+ * v16i_sum(i) v16i_store_i8(p, i): lanes must be in -128 .. 127 v16_load_n v16_store_n
+ * v16_load_f16_n v16_store_f16_n: the first n lanes; the others load as 0 Functions with
+ * exponentials are in vec16_math.h. */
+#ifndef LLMIR_CPU_VEC16_H
+#define LLMIR_CPU_VEC16_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define LLMIR_VEC static inline __attribute__((always_inline))
+#else
+#define LLMIR_VEC static inline
+#endif
+
+#define LLMIR_LANES 16u
+
+/* Copies fewer than 64 bytes with moves of fixed size: a loop could become a call of memcpy. */
+LLMIR_VEC void v16_copy_bytes(void* to, const void* from, uint32_t bytes) {
+    uint8_t* out = (uint8_t*)to;
+    const uint8_t* in = (const uint8_t*)from;
+#define LLMIR_COPY_STEP(step)            \
+    if (bytes & (step)) {                \
+        __builtin_memcpy(out, in, step); \
+        out += (step);                   \
+        in += (step);                    \
+    }
+    LLMIR_COPY_STEP(32u)
+    LLMIR_COPY_STEP(16u)
+    LLMIR_COPY_STEP(8u)
+    LLMIR_COPY_STEP(4u)
+    LLMIR_COPY_STEP(2u)
+    LLMIR_COPY_STEP(1u)
+#undef LLMIR_COPY_STEP
+}
+
+#if defined(LLMIR_KERNEL_EXACT_FMA)
+#include "targets/cpu/kernels/v16f_portable.h"
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
+    defined(__AVX512VL__)
+#include "targets/cpu/kernels/v16f_avx512.h"
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#include "targets/cpu/kernels/v16f_avx2.h"
+#elif defined(__SSE4_1__)
+#include "targets/cpu/kernels/v16f_sse.h"
+#else
+#include "targets/cpu/kernels/v16f_portable.h"
+#endif
+
+/* ---- Partial loads and stores: only at the ends of rows, so the way through memory is fine ----
+ */
+
+LLMIR_VEC v16f v16_load_n(const float* p, uint32_t n) {
+    float lanes[16] = {0};
+    v16_copy_bytes(lanes, p, n * 4u);
+    return v16_load(lanes);
+}
+
+LLMIR_VEC void v16_store_n(float* p, v16f x, uint32_t n) {
+    float lanes[16];
+    v16_store(lanes, x);
+    v16_copy_bytes(p, lanes, n * 4u);
+}
+
+LLMIR_VEC v16f v16_load_f16_n(const uint16_t* p, uint32_t n) {
+    uint16_t lanes[16] = {0};
+    v16_copy_bytes(lanes, p, n * 2u);
+    return v16_load_f16(lanes);
+}
+
+LLMIR_VEC void v16_store_f16_n(uint16_t* p, v16f x, uint32_t n) {
+    uint16_t lanes[16];
+    v16_store_f16(lanes, x);
+    v16_copy_bytes(p, lanes, n * 2u);
+}
+
+/* The first `n` lanes, all of them for n >= 16: the body of loops over rows of any length. */
+LLMIR_VEC v16f v16_load_upto(const float* p, uint32_t n) {
+    return n >= LLMIR_LANES ? v16_load(p) : v16_load_n(p, n);
+}
+
+LLMIR_VEC void v16_store_upto(float* p, v16f x, uint32_t n) {
+    if (n >= LLMIR_LANES) {
+        v16_store(p, x);
+    } else {
+        v16_store_n(p, x, n);
+    }
+}
+
+#endif /* LLMIR_CPU_VEC16_H */
