@@ -60,9 +60,12 @@ class Reference:
         self.eps = get("attention.layer_norm_rms_epsilon")
         self.rope_dim = get("rope.dimension_count", self.head_dim)
         self.rope_base = get("rope.freq_base", 10000.0)
-        self.rope_divisor = 1.0
-        if get("rope.scaling.type") == "linear":
+        self.rope_divisor, self.rope_factor, self.yarn_context = 1.0, np.float32(1.0), 0
+        if get("rope.scaling.type") in ("linear", "yarn"):
             self.rope_divisor = get("rope.scaling.factor")
+        if get("rope.scaling.type") == "yarn":
+            self.yarn_context = get("rope.scaling.original_context_length")
+            self.rope_factor = np.float32(1.0 + 0.1 * math.log(self.rope_divisor))
         self.gemma = self.arch == "gemma3"
         self.window = get("attention.sliding_window", 0) if self.gemma else 0
         pattern = get("attention.sliding_window_pattern", 6)
@@ -73,17 +76,27 @@ class Reference:
         scale = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True, dtype=np.float32) + np.float32(self.eps))
         return x * scale * self.weights[name]
 
+    def yarn_ramp(self, half, base):
+        """YaRN (arXiv 2309.00071): 1 where a pair keeps its frequency, 0 where it is interpolated; 0 without YaRN."""
+        if not self.yarn_context:
+            return np.zeros(half)
+        low, high = (
+            2 * half * math.log(self.yarn_context / (turns * 2 * math.pi)) / (2 * math.log(base)) for turns in (32, 1)
+        )
+        low, high = max(math.floor(low), 0), min(math.ceil(high), 2 * half - 1)
+        return 1.0 - np.clip((np.arange(half) - low) / max(high - low, 0.001), 0.0, 1.0)
+
     def rope(self, x, window_layer):
         """x [T, heads, head_dim]; pairs (2i, 2i+1) for llama, (i, i + n/2) for the others."""
         half = self.rope_dim // 2
         base = self.local_base if window_layer else self.rope_base
         freq = base ** (-np.arange(half, dtype=np.float64) * 2.0 / self.rope_dim)
         if not window_layer:
-            freq = freq / self.rope_divisor
+            freq = freq * self.yarn_ramp(half, base) + freq / self.rope_divisor * (1.0 - self.yarn_ramp(half, base))
         if "rope_freqs.weight" in self.weights:
             freq = freq / self.weights["rope_freqs.weight"]
         angle = np.arange(x.shape[0], dtype=np.float64)[:, None] * freq
-        cos, sin = np.cos(angle)[:, None].astype(np.float32), np.sin(angle)[:, None].astype(np.float32)
+        cos, sin = (self.rope_factor * f(angle)[:, None].astype(np.float32) for f in (np.cos, np.sin))
         out = x.copy()
         if self.arch == "llama":
             first, second = slice(0, self.rope_dim, 2), slice(1, self.rope_dim, 2)
