@@ -18,12 +18,6 @@
 #include <string>
 #include <vector>
 
-namespace mlir {
-class MLIRContext;
-class ModuleOp;
-template <typename OpTy> class OwningOpRef;
-} // namespace mlir
-
 namespace llmir::compiler {
 
 /// A kernel with its constant parameters, as in the PLAN section.
@@ -67,7 +61,7 @@ struct CpuCode {
   std::vector<uint8_t> section;  ///< llmir_code_record_t, entries, image
   uint32_t functions = 0;        ///< distinct specialised kernels in the image
   uint64_t codeBytes = 0;        ///< of the executable segment
-  double seconds = 0;            ///< processor time spent
+  double seconds = 0;            ///< from bitcode to object
 };
 
 /// Compiles `variants` for every one of `levels`, levels side by side on the machine's processors.

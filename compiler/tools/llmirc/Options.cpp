@@ -1,0 +1,222 @@
+//===- Options.cpp - The command line of llmirc
+//-------------------------------------------------===//
+//
+// Parsed by hand: the option library of LLVM would add its own options to ours, and exits by
+// itself.
+//
+//===------------------------------------------------------------------------------------------===//
+#include "Options.h"
+
+#include "llmir/Plan/PlanBuilder.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace llvm;
+
+namespace llmir::compiler {
+namespace {
+
+constexpr uint32_t maxContext = 1u << 24;
+
+Error usageError(const Twine &message) {
+  return createStringError(inconvertibleErrorCode(), message + " (see llmirc --help)");
+}
+
+std::string levelNames() {
+  return join(map_range(cpuLevels(), [](const CpuLevel &level) { return level.name.str(); }), ", ");
+}
+
+/// Walks over the arguments; values come as "--name value" or "--name=value".
+class Arguments {
+public:
+  explicit Arguments(ArrayRef<StringRef> arguments) : rest(arguments) {}
+
+  bool next() {
+    if (rest.empty())
+      return false;
+    current = rest.front();
+    rest = rest.drop_front();
+    std::tie(optionName, inlineValue) = current.split('=');
+    hasInlineValue = current.contains('=');
+    return true;
+  }
+
+  StringRef text() const { return current; }
+  StringRef name() const { return current.starts_with("--") ? optionName : current; }
+
+  /// Whether the option is a plain switch here; "--quiet=1" is not.
+  bool isSwitch(StringRef option) const { return current == option; }
+
+  Error value(std::string &out) {
+    if (current.starts_with("--") && hasInlineValue) {
+      out = inlineValue.str();
+    } else {
+      if (rest.empty())
+        return usageError("option '" + current + "' needs a value");
+      out = rest.front().str();
+      rest = rest.drop_front();
+    }
+    if (out.empty())
+      return usageError("option '" + name() + "' needs a value");
+    return Error::success();
+  }
+
+private:
+  ArrayRef<StringRef> rest;
+  StringRef current, optionName, inlineValue;
+  bool hasInlineValue = false;
+};
+
+template <typename Names> Error oneOf(StringRef option, StringRef value, const Names &known) {
+  if (is_contained(known, value))
+    return Error::success();
+  return usageError("option '" + option + "': unknown value '" + value +
+                    "', known: " + join(known, ", "));
+}
+
+/// "cpu", "cpu:none" or "cpu:LEVEL[,LEVEL...]".
+Error parseTarget(StringRef value, std::vector<const CpuLevel *> &levels) {
+  auto [target, list] = value.split(':');
+  if (target != "cpu")
+    return usageError("option '--target': unknown target '" + target + "', known: cpu");
+  levels.clear();
+  if (value == "cpu") {
+    for (const CpuLevel &level : cpuLevels())
+      levels.push_back(&level);
+    return Error::success();
+  }
+  if (list == "none")
+    return Error::success();
+  SmallVector<StringRef> names;
+  list.split(names, ',');
+  std::vector<const CpuLevel *> wanted;
+  for (StringRef name : names) {
+    const CpuLevel *level = findCpuLevel(name);
+    if (!level)
+      return usageError("option '--target': unknown level '" + name + "', known: none, " +
+                        levelNames());
+    wanted.push_back(level);
+  }
+  for (const CpuLevel &level : cpuLevels()) // in their own order, each once
+    if (is_contained(wanted, &level))
+      levels.push_back(&level);
+  return Error::success();
+}
+
+Error parseEmit(StringRef value, Emit &emit) {
+  if (value == "object")
+    return usageError("option '--emit': 'object' is not supported by this version; "
+                      "known: bundle, plan, mlir");
+  const SmallVector<StringRef> known = {"bundle", "plan", "mlir"};
+  if (Error error = oneOf("--emit", value, known))
+    return error;
+  emit = value == "plan" ? Emit::Plan : value == "mlir" ? Emit::Mlir : Emit::Bundle;
+  return Error::success();
+}
+
+Error parseContext(StringRef value, uint32_t &context) {
+  if (value.getAsInteger(10, context) || context == 0 || context > maxContext)
+    return usageError("option '--context': '" + value + "' is not a number of tokens from 1 to " +
+                      Twine(maxContext));
+  return Error::success();
+}
+
+Error parseValueOption(Arguments &arguments, Options &options) {
+  StringRef name = arguments.name();
+  std::string value;
+  const StringRef known[] = {"-o",        "--output", "--quantize",   "--target",
+                             "--context", "--emit",   "--dump-after", "--chat-template"};
+  if (!is_contained(known, name))
+    return usageError("unknown option '" + arguments.text() + "'");
+  if (Error error = arguments.value(value))
+    return error;
+  if (name == "-o" || name == "--output") {
+    options.output = value;
+  } else if (name == "--dump-after") {
+    options.dumpAfter = value;
+    return oneOf(name, value, pipelinePassNames());
+  } else if (name == "--chat-template") {
+    options.chatTemplate = value;
+  } else if (name == "--quantize") {
+    const SmallVector<StringRef> known = {"keep", "q4", "q8", "f16", "f32"};
+    options.quantize = value;
+    return oneOf(name, value, known);
+  } else if (name == "--target") {
+    return parseTarget(value, options.levels);
+  } else if (name == "--emit") {
+    return parseEmit(value, options.emit);
+  } else {
+    return parseContext(value, options.contextCount);
+  }
+  return Error::success();
+}
+
+Error checkComplete(Options &options) {
+  if (options.help || options.version)
+    return Error::success();
+  if (options.model.empty())
+    return usageError("no model given");
+  if (options.output.empty()) {
+    if (options.emit == Emit::Bundle)
+      return usageError("no output given: -o OUT.llmir");
+    options.output = "-";
+  }
+  if (options.output == "-" && options.emit == Emit::Bundle)
+    return usageError("a bundle cannot be written to standard output");
+  return Error::success();
+}
+
+} // namespace
+
+Expected<Options> parseOptions(ArrayRef<StringRef> arguments) {
+  Options options;
+  cantFail(parseTarget("cpu", options.levels));
+  Arguments walker(arguments);
+  bool onlyFiles = false;
+  while (walker.next()) {
+    if (onlyFiles || !walker.text().starts_with("-")) {
+      if (!options.model.empty())
+        return usageError("more than one model: '" + walker.text() + "'");
+      options.model = walker.text().str();
+    } else if (walker.isSwitch("--")) {
+      onlyFiles = true;
+    } else if (walker.isSwitch("--help") || walker.isSwitch("-h")) {
+      options.help = true;
+    } else if (walker.isSwitch("--version")) {
+      options.version = true;
+    } else if (walker.isSwitch("--quiet")) {
+      options.quiet = true;
+    } else if (Error error = parseValueOption(walker, options)) {
+      return std::move(error);
+    }
+  }
+  if (Error error = checkComplete(options))
+    return std::move(error);
+  return options;
+}
+
+std::string usageText() {
+  return "Usage: llmirc MODEL -o OUT.llmir [options]\n"
+         "\n"
+         "Compiles a language model (GGUF) to a bundle for the LLMIR runtime.\n"
+         "\n"
+         "  -o, --output FILE         what to write\n"
+         "  --quantize KIND           keep (default): integer weights as they are; q4, q8, f16, "
+         "f32\n"
+         "  --target cpu[:LEVELS]     code for these levels of x86-64, comma-separated (default: "
+         "all)\n"
+         "                            " +
+         levelNames() +
+         "; cpu:none: no code\n"
+         "  --context N               positions that the model is used with (default: as trained)\n"
+         "  --emit bundle|plan|mlir   the bundle (default), or the program as text\n"
+         "  --dump-after PASS         the module after that pass, on standard error\n"
+         "  --chat-template NAME|FILE instead of the template in the model\n"
+         "  --quiet                   no progress, no summary\n"
+         "  --version, --help\n"
+         "\n"
+         "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
+}
+
+} // namespace llmir::compiler

@@ -1,0 +1,42 @@
+//===- Options.h - The command line of llmirc
+//---------------------------------------------------===//
+#ifndef LLMIR_TOOLS_LLMIRC_OPTIONS_H
+#define LLMIR_TOOLS_LLMIRC_OPTIONS_H
+
+#include "llmir/CodeGen/CpuCodeGen.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llmir::compiler {
+
+enum class Emit { Bundle, Plan, Mlir };
+
+struct Options {
+  std::string model;  ///< the file to compile
+  std::string output; ///< "-": standard output (text only)
+  std::string quantize = "keep";
+  std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
+  uint32_t contextCount = 0;            ///< 0: what the model was trained for
+  Emit emit = Emit::Bundle;
+  std::string dumpAfter;    ///< name of a pass; empty: none
+  std::string chatTemplate; ///< name of a known template or a file; empty: the model's own
+  bool quiet = false;
+  bool help = false;
+  bool version = false;
+};
+
+/// Reads the arguments behind the program's name. A failure is wrong usage.
+llvm::Expected<Options> parseOptions(llvm::ArrayRef<llvm::StringRef> arguments);
+
+/// The text of --help.
+std::string usageText();
+
+} // namespace llmir::compiler
+
+#endif // LLMIR_TOOLS_LLMIRC_OPTIONS_H

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""The command line of llmirc: exit codes, messages, and what is left behind.
+
+    check_llmirc.py LLMIRC [MODEL.gguf]
+
+Without a model only the tests that need none run. Every failure must be one line "llmirc: error: ..." on standard
+error, nothing on standard output, and no file at the output's place."""
+
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LLMIRC = ""
+MODEL = None
+
+
+def run(*arguments, **options):
+    return subprocess.run([LLMIRC, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.out = self.folder / "out.llmir"
+
+    def write(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def assert_fails(self, code, fragment, *arguments):
+        before = sorted(self.folder.iterdir())
+        result = run(*arguments)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stdout, "")
+        lines = result.stderr.splitlines()
+        self.assertEqual(len(lines), 1, result.stderr)
+        self.assertTrue(lines[0].startswith("llmirc: error: "), lines[0])
+        self.assertIn(fragment, lines[0])
+        self.assertEqual(sorted(self.folder.iterdir()), before, "a file was left behind")
+
+
+class Usage(TestCase):
+    def test_no_arguments_is_wrong_usage(self):
+        self.assert_fails(2, "no model")
+
+    def test_missing_output_is_wrong_usage(self):
+        self.assert_fails(2, "-o", "model.gguf")
+
+    def test_bundle_to_standard_output_is_wrong_usage(self):
+        self.assert_fails(2, "standard output", "model.gguf", "-o", "-")
+
+    def test_unknown_option_is_named(self):
+        self.assert_fails(2, "'--colour'", "model.gguf", "-o", self.out, "--colour")
+
+    def test_value_for_a_switch_is_wrong_usage(self):
+        self.assert_fails(2, "'--quiet=1'", "model.gguf", "-o", self.out, "--quiet=1")
+
+    def test_missing_value_is_wrong_usage(self):
+        self.assert_fails(2, "needs a value", "model.gguf", "-o")
+        self.assert_fails(2, "needs a value", "model.gguf", "-o", self.out, "--context=")
+
+    def test_two_models_are_wrong_usage(self):
+        self.assert_fails(2, "'b.gguf'", "a.gguf", "b.gguf", "-o", self.out)
+
+    def test_unknown_quantization_lists_the_known(self):
+        self.assert_fails(2, "keep, q4, q8, f16, f32", "m.gguf", "-o", self.out, "--quantize", "q5")
+
+    def test_unknown_target_and_level_list_the_known(self):
+        self.assert_fails(2, "known: cpu", "m.gguf", "-o", self.out, "--target", "vulkan")
+        self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")
+        self.assert_fails(2, "''", "m.gguf", "-o", self.out, "--target", "cpu:")
+
+    def test_emit_object_is_said_to_be_unsupported(self):
+        self.assert_fails(2, "bundle, plan, mlir", "m.gguf", "-o", self.out, "--emit", "object")
+
+    def test_unknown_pass_lists_the_passes(self):
+        self.assert_fails(2, "llmir-", "m.gguf", "-o", self.out, "--dump-after", "no-such-pass")
+
+    def test_context_must_be_a_count(self):
+        for value in ("0", "-1", "many", "99999999999"):
+            self.assert_fails(2, "--context", "m.gguf", "-o", self.out, "--context", value)
+
+    def test_help_and_version_succeed(self):
+        for option, expected in (("--help", "--quantize"), ("-h", "--target"), ("--version", "llmirc 0.")):
+            result = run(option)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn(expected, result.stdout)
+
+
+class BadInput(TestCase):
+    def test_missing_file_is_named(self):
+        self.assert_fails(1, "absent.gguf", self.folder / "absent.gguf", "-o", self.out)
+
+    def test_empty_file_fails(self):
+        self.assert_fails(1, "empty.gguf", self.write("empty.gguf", b""), "-o", self.out)
+
+    def test_folder_fails(self):
+        self.assert_fails(1, "", self.folder, "-o", self.out)
+
+    def test_other_format_fails(self):
+        path = self.write("text.gguf", b"This is a text, not a model. " * 100)
+        self.assert_fails(1, "text.gguf", path, "-o", self.out)
+
+    def test_header_without_content_fails(self):
+        path = self.write("short.gguf", b"GGUF" + struct.pack("<IQQ", 3, 10, 10))
+        self.assert_fails(1, "short.gguf", path, "-o", self.out)
+
+
+class Compile(TestCase):
+    def setUp(self):
+        super().setUp()
+        if MODEL is None:
+            self.skipTest("no model given")
+
+    def compile(self, *arguments, out=None):
+        result = run(MODEL, "-o", out or self.out, *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def test_truncated_model_fails_and_leaves_nothing(self):
+        data = MODEL.read_bytes()
+        for share in (0.1, 0.5, 0.99):
+            path = self.write("cut.gguf", data[: int(len(data) * share)])
+            self.assert_fails(1, "cut.gguf", path, "-o", self.out)
+
+    def test_failure_keeps_the_old_bundle(self):
+        self.out.write_bytes(b"old")
+        self.assert_fails(1, "", self.write("bad.gguf", b"GGUF"), "-o", self.out)
+        self.assertEqual(self.out.read_bytes(), b"old")
+
+    def test_unwritable_output_is_named(self):
+        self.assert_fails(1, "nowhere", MODEL, "-o", self.folder / "nowhere" / "out.llmir")
+
+    def test_full_disk_fails_and_leaves_nothing(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        self.assert_fails(1, "/dev/full", MODEL, "--emit", "plan", "-o", "/dev/full")
+
+    def test_two_runs_give_equal_bytes(self):
+        other = self.folder / "other.llmir"
+        self.compile()
+        self.compile(out=other)
+        self.assertEqual(self.out.read_bytes(), other.read_bytes())
+
+    def test_summary_names_sections_and_quiet_is_silent(self):
+        result = self.compile()
+        for word in ("bits per weight", "arena", "v3", "WEIGHTS", "PLAN"):
+            self.assertIn(word, result.stderr)
+        result = self.compile("--quiet")
+        self.assertEqual((result.stdout, result.stderr), ("", ""))
+
+    def test_levels_select_code_sections(self):
+        sizes = {}
+        for target in ("cpu:none", "cpu:v3", "cpu"):
+            self.compile("--target", target, "--quiet")
+            sizes[target] = (section_levels(self.out.read_bytes()), self.out.stat().st_size)
+        self.assertEqual(sizes["cpu:none"][0], [])
+        self.assertEqual(sizes["cpu:v3"][0], [0x103])
+        self.assertEqual(sizes["cpu"][0], [0x102, 0x103, 0x105])
+
+    def test_plan_and_mlir_are_text(self):
+        for emit, fragment in (("plan", "llmir_exec."), ("mlir", "llmir.")):
+            result = run(MODEL, "--emit", emit)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(fragment, result.stdout)
+
+    def test_dump_after_prints_the_module(self):
+        result = self.compile("--dump-after", "build", "--target", "cpu:none", "--quiet")
+        self.assertIn("llmir.", result.stderr)
+
+    def test_unknown_chat_template_fails(self):
+        self.assert_fails(1, "no-such-template", MODEL, "-o", self.out, "--chat-template", "no-such-template")
+
+
+def section_levels(bundle):
+    """Levels of the CODE sections, read from the section table of llmir_bundle.h."""
+    (count,) = struct.unpack_from("<I", bundle, 20)
+    (table,) = struct.unpack_from("<Q", bundle, 32)
+    sections = (struct.unpack_from("<III", bundle, table + 64 * i) for i in range(count))
+    return sorted(level for kind, _, level in sections if kind == 6)
+
+
+if __name__ == "__main__":
+    LLMIRC = sys.argv[1]
+    MODEL = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    unittest.main(argv=sys.argv[:1])
