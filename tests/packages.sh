@@ -1,0 +1,30 @@
+# Installing what a build needs, for quickstart.sh and run.sh: `. tests/packages.sh; install_packages NAME...`
+# Debian and Ubuntu, as root or with sudo. Packages that are there already cost nothing.
+
+install_packages() {
+    missing=""
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
+            missing="$missing $package"
+    done
+    [ -z "$missing" ] && return 0
+    command -v apt-get >/dev/null 2>&1 || {
+        echo "error: these packages are missing and apt-get is not here to install them:$missing" >&2
+        return 1
+    }
+    as_root=""
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || {
+            echo "error: run as root, or install sudo; packages are missing:$missing" >&2
+            return 1
+        }
+        as_root=sudo
+    fi
+    echo "installing:$missing" >&2
+    $as_root apt-get update -qq >&2 &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+}
+
+# What the compiler needs; the runtime alone needs the first line only.
+RUNTIME_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config"
+COMPILER_PACKAGES="g++ clang-19 lld-19 liblld-19-dev llvm-19 llvm-19-dev libmlir-19-dev mlir-19-tools libutf8proc-dev python3 python3-jinja2"

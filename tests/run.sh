@@ -1,0 +1,49 @@
+#!/bin/sh
+# Everything that CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
+#
+#   sh tests/run.sh           all of it
+#   sh tests/run.sh release   only one of the stages: release asan tsan clang
+#
+# Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
+set -eu
+cd "$(dirname "$0")/.."
+. tests/packages.sh
+
+install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools \
+    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+# Python packages of the end-to-end tests, in an environment of their own.
+prepare_python() {
+    [ -x build-python/bin/python ] || python3 -m venv build-python
+    build-python/bin/python -c 'import numpy, gguf, tokenizers, jinja2' 2>/dev/null ||
+        build-python/bin/pip install -q --disable-pip-version-check numpy gguf tokenizers jinja2
+}
+
+# stage PRESET [ctest arguments]: configures, builds and tests a preset.
+stage() {
+    preset=$1
+    shift
+    echo "== $preset"
+    cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
+    cmake --build --preset "$preset" -j "$jobs" >build-$preset.log 2>&1 || { tail -n 60 build-$preset.log; exit 1; }
+    rm -f build-$preset.log
+    ctest --test-dir build-$preset -j "$jobs" --output-on-failure -LE slow "$@"
+}
+
+# The test cases of all CMocka programs of a stage, as CMocka counted them.
+cmocka_summary() {
+    awk '/^\[  PASSED  \] [0-9]+ test/ { passed += $4 } /^\[  FAILED  \] [0-9]+ test/ { failed += $4 }
+         /^\[  SKIPPED \] [0-9]+ test/ { skipped += $4 }
+         END { printf "[  PASSED  ] %d test(s).\n", passed
+               if (skipped) printf "[  SKIPPED ] %d test(s).\n", skipped
+               if (failed) printf "[  FAILED  ] %d test(s).\n", failed }' "$1/Testing/Temporary/LastTest.log"
+}
+
+prepare_python
+only=${1:-all}
+for name in tsan asan clang release; do
+    [ "$only" = all ] || [ "$only" = "$name" ] || continue
+    stage "$name"
+    cmocka_summary "build-$name"
+done
