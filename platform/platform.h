@@ -86,10 +86,14 @@ void llmir_condition_broadcast(llmir_condition_t* condition);
 /* Tells the processor that this thread spins. */
 void llmir_cpu_relax(void);
 
-/* Physical cores this process may use, at least 1. */
+/* Physical cores this process may use, at least 1; never more than its affinity allows. */
 uint32_t llmir_cpu_count(void);
 
-/* Monotonic time. */
+/* The system's word on what the processor can do, where user code cannot ask the processor itself:
+ * AT_HWCAP (word 0) and AT_HWCAP2 (word 1) of Linux. 0 where the system says nothing. */
+uint64_t llmir_cpu_features(uint32_t word);
+
+/* Monotonic time; always 0 where there is no clock. */
 uint64_t llmir_clock_ns(void);
 
 /* ---- Atomics: sequentially consistent unless the name says otherwise ---- */
@@ -98,6 +102,7 @@ typedef struct llmir_atomic_u32 {
     volatile uint32_t value;
 } llmir_atomic_u32_t;
 
+uint32_t llmir_atomic_load(const llmir_atomic_u32_t* atomic);
 uint32_t llmir_atomic_load_acquire(const llmir_atomic_u32_t* atomic);
 void llmir_atomic_store_release(llmir_atomic_u32_t* atomic, uint32_t value);
 uint32_t llmir_atomic_add(llmir_atomic_u32_t* atomic,
