@@ -101,7 +101,7 @@ typedef struct llmir_encode_text {
  * Bytes that are not UTF-8 become what stands for single bytes: the byte-level alphabet, or byte
  * tokens (SentencePiece).
  * Memory: working memory from `allocator`, given back before it returns.
- * Errors: OUT_OF_MEMORY, CAPACITY (text of 1 GiB or more), CORRUPT (a table leads outside). */
+ * Errors: OUT_OF_MEMORY, CAPACITY (text of 1 GiB or more). */
 llmir_status_t llmir_tokenizer_encode(const llmir_tokenizer_t* tokenizer,
                                       const llmir_allocator_t* allocator,
                                       const llmir_encode_text_t* text,

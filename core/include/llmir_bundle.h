@@ -499,6 +499,7 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_tokenizer_record_t, 208);
 #define LLMIR_TOKENIZER_MAX_TOKENS (1u << 21)
 #define LLMIR_TOKENIZER_MAX_MERGES ((1u << 22) - 1u)
 #define LLMIR_TOKENIZER_MAX_PROBES 256u
+#define LLMIR_TOKENIZER_MAX_TOKEN_BYTES 1024u /* of a token that text becomes; bounds every match */
 #define LLMIR_TOKENIZER_NO_TOKEN                                    \
     UINT32_MAX /* an empty text slot, a trie node that ends nothing \
                 */
