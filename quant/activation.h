@@ -4,15 +4,14 @@
  *   | q: int8 [columns] | scale: f32 [columns / group] | sum: int32 [columns / group] |     each
  * part padded to 64 bytes
  *
- * Per group: scale = max |x| / 127, q = round to nearest even (x * (127 / max |x|)), so -127 ..
- * 127; q = 0 and scale = 0 where max |x| < LLMIR_Q8_SMALLEST (127 / max |x| must not overflow); sum
- * = sum of q. The sum lets unsigned weights stand for signed ones and carries the minimum of U4. */
+ * Per group: scale = max |x| / 127, q = round to nearest even (x * inverse) with inverse = 127 /
+ * max |x|, held at the largest finite value, so that q is in -127 .. 127; a group of zeros has q =
+ * 0 and scale = 0; sum = sum of q. The sum lets unsigned weights stand for signed ones and carries
+ * the minimum of U4. */
 #ifndef LLMIR_QUANT_ACTIVATION_H
 #define LLMIR_QUANT_ACTIVATION_H
 
 #include <stdint.h>
-
-#define LLMIR_Q8_SMALLEST 7.8886090522101181e-31f /* 2^-100 */
 
 static inline uint32_t llmir_align64(uint32_t bytes) {
     return (bytes + 63u) & ~63u;

@@ -1,15 +1,14 @@
 /* Reference quantization of activations. */
 #include "quant/quant_activation.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
-/* Returns the nearest integer in -127 .. 127, ties to even; 0 for NaN. */
+/* Nearest integer in -127 .. 127, ties to even; -127 for NaN. */
 static int8_t nearest_int8(float x) {
-    if (isnan(x)) {
-        return 0;
-    }
-    return (int8_t)nearbyintf(fminf(fmaxf(x, -127.0f), 127.0f));
+    const float raised = x > -127.0f ? x : -127.0f;
+    return (int8_t)nearbyintf(raised < 127.0f ? raised : 127.0f);
 }
 
 /* Quantizes one group and stores its scale and sum. */
@@ -20,12 +19,12 @@ static void quantize_group(
         const float magnitude = fabsf(x[i]);
         largest = magnitude > largest ? magnitude : largest;
     }
-    const int is_zero = largest < LLMIR_Q8_SMALLEST;
-    const float steps_per_unit = is_zero ? 0.0f : 127.0f / largest;
-    *out_scale = is_zero ? 0.0f : largest / 127.0f;
+    const float wanted = largest > 0.0f ? 127.0f / largest : 0.0f;
+    const float inverse = wanted < FLT_MAX ? wanted : FLT_MAX;
+    *out_scale = largest / 127.0f;
     *out_sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        out_q[i] = nearest_int8(x[i] * steps_per_unit);
+        out_q[i] = nearest_int8(x[i] * inverse);
         *out_sum += out_q[i];
     }
 }

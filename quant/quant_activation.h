@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /* Quantizes a row to Q8.
- *   values   [columns]; NaN gives 0; next to an infinity the group's values are unspecified
+ *   values   [columns]; NaN gives -127; a group with an infinity has an infinite scale
  *   group    divides columns
  *   out_row  llmir_q8_row_bytes(columns, group) bytes, 4-byte aligned; padding is left as it is */
 void llmir_q8_quantize_row(const float* values, uint32_t columns, uint32_t group, uint8_t* out_row);
