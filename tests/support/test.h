@@ -1,0 +1,58 @@
+/* What every unit test includes: CMocka with its prerequisites, and our own assertions. CMocka
+ * asserts jump, so they are for the test's own thread only. */
+#ifndef LLMIR_TEST_H
+#define LLMIR_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "llmir.h"
+
+/* Runs `expr`, which takes `&assert_status_error` as its last argument, and compares what it
+ * returns with `expected`; a mismatch prints both texts and the message. A failure must also have
+ * left its code in the error. Usage:
+ *   assert_status(llmir_file_map(path, &mapping, &assert_status_error), LLMIR_STATUS_OK); */
+#define assert_status(expr, expected)                                                              \
+    do {                                                                                           \
+        llmir_error_t assert_status_error = {0, {0}};                                              \
+        const llmir_status_t assert_status_result = (expr);                                        \
+        test_check_status(#expr, assert_status_result, (expected), &assert_status_error, __FILE__, \
+                          __LINE__);                                                               \
+    } while (0)
+
+/* As assert_status, and the message contains `part`. */
+#define assert_status_message(expr, expected, part)                                                \
+    do {                                                                                           \
+        llmir_error_t assert_status_error = {0, {0}};                                              \
+        const llmir_status_t assert_status_result = (expr);                                        \
+        test_check_status(#expr, assert_status_result, (expected), &assert_status_error, __FILE__, \
+                          __LINE__);                                                               \
+        test_check_message(#expr, &assert_status_error, (part), __FILE__, __LINE__);               \
+    } while (0)
+
+/* |actual - expected| <= atol + rtol * |expected| for all `count` elements; NaN equals only NaN.
+ * Prints the first bad index, how many are bad and the largest difference. */
+#define assert_close_f32(actual, expected, count, rtol, atol) \
+    test_check_close_f32((actual), (expected), (count), (rtol), (atol), __FILE__, __LINE__)
+
+void test_check_status(const char* text,
+                       llmir_status_t actual,
+                       llmir_status_t expected,
+                       const llmir_error_t* error,
+                       const char* file,
+                       int line);
+void test_check_message(
+    const char* text, const llmir_error_t* error, const char* part, const char* file, int line);
+void test_check_close_f32(const float* actual,
+                          const float* expected,
+                          size_t count,
+                          float rtol,
+                          float atol,
+                          const char* file,
+                          int line);
+
+#endif /* LLMIR_TEST_H */
