@@ -1,0 +1,150 @@
+/* x[t] = weights[token[t]] * scale: one row of a matrix of any layout as f32.
+ *
+ * The rows of a panel lie interleaved, so the bytes of one row are gathered sixteen columns at a
+ * time and then converted together. Products with integer weights are exact in f32. */
+#include "quant/quant_layout.h"
+#include "targets/cpu/kernels/kernel.h"
+#include "targets/cpu/kernels/tiles.h"
+#include "targets/cpu/kernels/vec16.h"
+
+void LLMIR_KERNEL_NAME(embed)(const llmir_cpu_call_t* call,
+                              const void* params,
+                              uint32_t tile_begin,
+                              uint32_t tile_end);
+
+#define LLMIR_LANE_SCALE_BYTES 32u /* sixteen f16 behind the integers of a block */
+
+/* One f16 of a block's scales or minima, in all lanes. */
+LLMIR_VEC v16f embed_f16(const uint8_t* scales, uint32_t lane) {
+    uint16_t bits[16] = {0};
+    __builtin_memcpy(bits, scales + lane * 2u, 2);
+    float value[16];
+    v16_store(value, v16_load_f16(bits));
+    return v16_set1(value[0]);
+}
+
+/* A row of PANEL_S4 or PANEL_U4. `panel` holds the row in lane `lane`. */
+static void embed_nibbles(const llmir_embed_params_t* p,
+                          const uint8_t* panel,
+                          uint32_t lane,
+                          float* out) {
+    const int is_unsigned = p->layout == LLMIR_LAYOUT_PANEL_U4;
+    const uint32_t nibble_bytes = p->group / LLMIR_CHUNK_COLUMNS * LLMIR_CHUNK_BYTES;
+    const v16f scale = v16_set1(p->scale);
+    for (uint32_t column = 0; column < p->dim; column += LLMIR_CHUNK_COLUMNS) {
+        const uint32_t in_group = column % p->group;
+        const uint8_t* block =
+            panel + (size_t)(column / p->group) * llmir_block_bytes(p->layout, p->group);
+        const uint8_t* chunk = block + in_group / LLMIR_CHUNK_COLUMNS * LLMIR_CHUNK_BYTES;
+        uint8_t low[16];
+        uint8_t high[16];
+        for (uint32_t i = 0; i < 16; ++i) {
+            const uint8_t pair = chunk[i / 4u * 64u + lane * 4u + i % 4u];
+            low[i] = pair & 15u;
+            high[i] = pair >> 4;
+        }
+        const v16f d = embed_f16(block + nibble_bytes, lane);
+        /* S4 counts from -8. An exact product, so one rounding at most: that of adding m. */
+        const v16f zero = v16_set1(is_unsigned ? 0.0f : 8.0f);
+        const v16f m = is_unsigned ? embed_f16(block + nibble_bytes + LLMIR_LANE_SCALE_BYTES, lane)
+                                   : v16_zero();
+        const v16f w0 = v16_add(v16_mul(d, v16_sub(v16_load_u8(low), zero)), m);
+        const v16f w1 = v16_add(v16_mul(d, v16_sub(v16_load_u8(high), zero)), m);
+        v16_store(out + column, v16_mul(w0, scale));
+        v16_store(out + column + 16, v16_mul(w1, scale));
+    }
+}
+
+static void embed_bytes(const llmir_embed_params_t* p,
+                        const uint8_t* panel,
+                        uint32_t lane,
+                        float* out) {
+    const v16f scale = v16_set1(p->scale);
+    for (uint32_t column = 0; column < p->dim; column += LLMIR_LANES) {
+        const uint32_t in_group = column % p->group;
+        const uint8_t* block =
+            panel + (size_t)(column / p->group) * llmir_block_bytes(p->layout, p->group);
+        int8_t q[16];
+        for (uint32_t i = 0; i < 16; ++i) {
+            const uint32_t c = in_group + i;
+            q[i] = (int8_t)block[c / 4u * 64u + lane * 4u + c % 4u];
+        }
+        const v16f d = embed_f16(block + p->group * LLMIR_PANEL_ROWS, lane);
+        v16_store(out + column, v16_mul(v16_mul(d, v16_load_i8(q)), scale));
+    }
+}
+
+/* Sixteen elements, or those that are left, of a row of 2- or 4-byte floats. */
+LLMIR_VEC v16f embed_floats(const uint8_t* row, uint32_t step, uint32_t layout, uint32_t left) {
+    const uint32_t count = left < LLMIR_LANES ? left : LLMIR_LANES;
+    if (layout == LLMIR_LAYOUT_F32 || layout == LLMIR_LAYOUT_PANEL_F32) {
+        float f[16] = {0};
+        for (uint32_t i = 0; i < count; ++i) {
+            __builtin_memcpy(&f[i], row + (size_t)i * step, 4);
+        }
+        return v16_load(f);
+    }
+    uint16_t bits[16] = {0};
+    for (uint32_t i = 0; i < count; ++i) {
+        __builtin_memcpy(&bits[i], row + (size_t)i * step, 2);
+    }
+    return layout == LLMIR_LAYOUT_PANEL_BF16 ? v16_load_bf16(bits) : v16_load_f16(bits);
+}
+
+/* A row of floats whose elements are `step` bytes apart. */
+static void embed_float_row(const llmir_embed_params_t* p,
+                            const uint8_t* row,
+                            uint32_t step,
+                            float* out) {
+    const v16f scale = v16_set1(p->scale);
+    for (uint32_t column = 0; column < p->dim; column += LLMIR_LANES) {
+        const uint32_t left = p->dim - column;
+        const v16f w = embed_floats(row + (size_t)column * step, step, p->layout, left);
+        v16_store_upto(out + column, v16_mul(w, scale), left);
+    }
+}
+
+static void embed_row(const llmir_embed_params_t* p,
+                      const uint8_t* weights,
+                      uint32_t token,
+                      float* out) {
+    const uint32_t lane = token % LLMIR_PANEL_ROWS;
+    const uint8_t* panel = weights + (size_t)(token / LLMIR_PANEL_ROWS) *
+                                         llmir_panel_bytes(p->layout, p->group, p->dim);
+    switch (p->layout) {
+        case LLMIR_LAYOUT_PANEL_S4:
+        case LLMIR_LAYOUT_PANEL_U4:
+            embed_nibbles(p, panel, lane, out);
+            break;
+        case LLMIR_LAYOUT_PANEL_S8:
+            embed_bytes(p, panel, lane, out);
+            break;
+        case LLMIR_LAYOUT_PANEL_F32:
+            embed_float_row(p, panel + lane * 4u, 64u, out);
+            break;
+        case LLMIR_LAYOUT_PANEL_F16:
+        case LLMIR_LAYOUT_PANEL_BF16:
+            embed_float_row(p, panel + lane * 2u, 32u, out);
+            break;
+        case LLMIR_LAYOUT_F32:
+            embed_float_row(p, weights + (size_t)token * p->dim * 4u, 4u, out);
+            break;
+        default: /* LLMIR_LAYOUT_F16 */
+            embed_float_row(p, weights + (size_t)token * p->dim * 2u, 2u, out);
+            break;
+    }
+}
+
+void LLMIR_KERNEL_NAME(embed)(const llmir_cpu_call_t* call,
+                              const void* params,
+                              uint32_t tile_begin,
+                              uint32_t tile_end) {
+    const llmir_embed_params_t* p = (const llmir_embed_params_t*)params;
+    const llmir_cpu_batch_t* batch = call->batch;
+    const llmir_tile_rows_t rows =
+        llmir_tile_rows(tile_begin, tile_end, LLMIR_EMBED_TILE_ROWS, batch->token_count);
+    for (uint32_t t = rows.begin; t < rows.end; ++t) {
+        float* out = (float*)((uint8_t*)call->operands[1] + (size_t)t * call->row_bytes[1]);
+        embed_row(p, (const uint8_t*)call->operands[0], (uint32_t)batch->tokens[t], out);
+    }
+}

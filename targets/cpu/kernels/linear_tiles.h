@@ -1,0 +1,63 @@
+/* How a matrix product is cut into tiles: blocks of tokens times blocks of output panels.
+ *
+ * A tile is the unit that threads share. Tiles are numbered token block by token block, so a thread
+ * that walks neighbouring tiles keeps the activations of its tokens in the L2 cache while it
+ * streams the weights. Results never depend on any number in this file. */
+#ifndef LLMIR_CPU_LINEAR_TILES_H
+#define LLMIR_CPU_LINEAR_TILES_H
+
+#include <stdint.h>
+
+#include "llmir_bundle.h"
+#include "quant/quant_layout.h"
+
+/* Most tokens of a tile: each load of a weight is used that often. Multiple of 16. */
+#define LLMIR_LINEAR_TOKEN_BLOCK 64u
+/* Work that makes a tile worth claiming, in columns times tokens of one panel: some microseconds.
+ * Unpacking the weights costs about as much as LLMIR_LINEAR_UNPACK_TOKENS tokens. */
+#define LLMIR_LINEAR_TILE_WORK 8192u
+#define LLMIR_LINEAR_UNPACK_TOKENS 3u
+/* More tiles than this only cost; still enough for the largest processors. */
+#define LLMIR_LINEAR_MAX_TILES 1024u
+
+typedef struct llmir_linear_tiling {
+    uint32_t token_block;  /* tokens of a tile, but for the last block */
+    uint32_t token_blocks; /* along the tokens */
+    uint32_t panel_block;  /* output panels of a tile, but for the last block */
+    uint32_t panel_blocks; /* along the outputs */
+} llmir_linear_tiling_t;
+
+static inline uint32_t llmir_linear_divide_up(uint32_t value, uint32_t by) {
+    return value / by + (value % by != 0);
+}
+
+/* The tiling for `rows_of_batch` (T or R) > 0 tokens. Token blocks are about equal and multiples of
+ * 16, the most tokens that a micro-kernel takes at once. */
+static inline llmir_linear_tiling_t llmir_linear_tiling(const llmir_linear_params_t* params,
+                                                        uint32_t rows_of_batch) {
+    llmir_linear_tiling_t tiling;
+    tiling.token_blocks = llmir_linear_divide_up(rows_of_batch, LLMIR_LINEAR_TOKEN_BLOCK);
+    tiling.token_block = llmir_linear_divide_up(rows_of_batch, tiling.token_blocks);
+    if (tiling.token_blocks > 1) {
+        tiling.token_block = (tiling.token_block + 15u) & ~15u;
+        tiling.token_blocks = llmir_linear_divide_up(rows_of_batch, tiling.token_block);
+    }
+    const uint32_t panels = llmir_panel_count(params->rows);
+    const uint64_t work =
+        (uint64_t)params->columns * (tiling.token_block + LLMIR_LINEAR_UNPACK_TOKENS);
+    const uint64_t worth = work >= LLMIR_LINEAR_TILE_WORK ? 1 : LLMIR_LINEAR_TILE_WORK / work;
+    const uint32_t most = LLMIR_LINEAR_MAX_TILES / tiling.token_blocks;
+    const uint32_t least = llmir_linear_divide_up(panels, most ? most : 1);
+    tiling.panel_block = worth > least ? (uint32_t)worth : least;
+    tiling.panel_blocks = llmir_linear_divide_up(panels, tiling.panel_block);
+    return tiling;
+}
+
+/* Tiles of a product over `rows_of_batch` > 0 tokens; at least 1. */
+static inline uint32_t llmir_linear_tile_count(const llmir_linear_params_t* params,
+                                               uint32_t rows_of_batch) {
+    const llmir_linear_tiling_t tiling = llmir_linear_tiling(params, rows_of_batch);
+    return tiling.token_blocks * tiling.panel_blocks;
+}
+
+#endif /* LLMIR_CPU_LINEAR_TILES_H */
