@@ -98,7 +98,7 @@ Expected<Object> compileLevel(ArrayRef<KernelVariant> variants, const DistinctVa
     if (!function.isDeclaration())
       function.addFnAttrs(AttrBuilder(context, kernels->attributes));
   if (Error error = specializeKernels(**module, std::move(kernels->module), *kernels->machine))
-    return std::move(error);
+    return error;
   return emitObject(**module, *kernels->machine);
 }
 
@@ -152,7 +152,7 @@ Expected<std::vector<CpuCode>> compileCpuCode(ArrayRef<KernelVariant> variants,
                                               ArrayRef<const CpuLevel *> levels,
                                               const CpuCodeOptions &options) {
   if (Error error = checkVariants(variants))
-    return std::move(error);
+    return error;
   const DistinctVariants distinct = findDistinct(variants);
 
   std::vector<Object> objects(levels.size());

@@ -114,7 +114,7 @@ Expected<uint64_t> readImage(MemoryBufferRef buffer, SharedObject &out) {
 
   const object::ELFFile<ELFT> &file = parsed->getELFFile();
   if (Error error = checkDynamic(file))
-    return std::move(error);
+    return error;
   auto segments = file.program_headers();
   if (!segments)
     return segments.takeError();
@@ -145,11 +145,11 @@ void dropSections(std::vector<uint8_t> &image, uint64_t end) {
 Expected<SharedObject> linkSharedObject(ArrayRef<char> object, bool keepSymbols) {
   TemporaryFile input, output;
   if (Error error = input.create("o", object))
-    return std::move(error);
+    return error;
   if (Error error = output.create("so", {}))
-    return std::move(error);
+    return error;
   if (Error error = runLinker(input.path, output.path))
-    return std::move(error);
+    return error;
 
   auto buffer = MemoryBuffer::getFile(output.path, /*IsText=*/false,
                                       /*RequiresNullTerminator=*/false);

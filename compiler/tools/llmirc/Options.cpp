@@ -188,11 +188,11 @@ Expected<Options> parseOptions(ArrayRef<StringRef> arguments) {
     } else if (walker.isSwitch("--quiet")) {
       options.quiet = true;
     } else if (Error error = parseValueOption(walker, options)) {
-      return std::move(error);
+      return error;
     }
   }
   if (Error error = checkComplete(options))
-    return std::move(error);
+    return error;
   return options;
 }
 

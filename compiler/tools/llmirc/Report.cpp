@@ -2,6 +2,7 @@
 //-------------------------===//
 #include "Report.h"
 #include "llmir.h"
+#include "llmir/Import/SourceTypes.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -43,15 +44,29 @@ void printLine(raw_ostream &stream, StringRef title, const Twine &text) {
   stream << "  " << left_justify(title, 10) << text << '\n';
 }
 
+StringRef levelName(uint32_t id) {
+  auto *level = find_if(cpuLevels(), [&](const CpuLevel &l) { return l.id == id; });
+  return level == cpuLevels().end() ? "?" : level->name;
+}
+
+/// "WEIGHTS", "CODE v3".
+std::string sectionName(const SectionKey &key) {
+  static constexpr const char *names[] = {"",     "MODEL", "TOKENIZER", "CHAT",   "WEIGHTS",
+                                          "PLAN", "CODE",  "SELFTEST",  "REPORT", "SIGNATURE"};
+  std::string name = names[key.kind];
+  if (key.kind == LLMIR_SECTION_CODE)
+    name += " " + levelName(key.level).str();
+  return name;
+}
+
 void printCode(raw_ostream &stream, const Report &report) {
   if (report.codes.empty()) {
     printLine(stream, "code", "none: the built-in kernels run");
     return;
   }
   for (const CpuCode &code : report.codes) {
-    auto *level = find_if(cpuLevels(), [&](const CpuLevel &l) { return l.id == code.level; });
     printLine(stream, &code == &report.codes.front() ? "code" : "",
-              formatv("{0,-8} {1,10}  {2} kernels, {3:f2} s", level->name,
+              formatv("{0,-8} {1,10}  {2} kernels, {3:f2} s", levelName(code.level),
                       formatBytes(code.image.size()), code.functions, code.seconds));
   }
 }
@@ -70,9 +85,9 @@ ArenaFigures arenaOf(const ProgramSummary &program, uint32_t contextCount) {
 std::string reportJson(const Options &options, const ImportedModel &model,
                        const CompiledProgram &program, const Report &report) {
   json::Array conversions;
-  for (const ConversionFigures &figures : report.conversions)
-    conversions.push_back(json::Object{{"from", figures.from},
-                                       {"to", figures.to},
+  for (const WeightConversion &figures : report.conversions)
+    conversions.push_back(json::Object{{"from", sourceTypeInfo(figures.from).name},
+                                       {"to", layoutName(figures.layout, figures.group)},
                                        {"tensors", figures.tensorCount},
                                        {"elements", figures.elementCount},
                                        {"relative_error", figures.relativeError}});
@@ -106,9 +121,10 @@ void printSummary(raw_ostream &stream, const Options &options, const ImportedMod
   printLine(stream, "weights",
             formatv("{0}, {1:f2} bits per weight", formatBytes(report.weightBytes),
                     bitsPerWeight(report)));
-  for (const ConversionFigures &figures : report.conversions)
+  for (const WeightConversion &figures : report.conversions)
     printLine(stream, "",
-              formatv("{0,-5} to {1,-14} {2,4} tensors {3,9}  {4}", figures.from, figures.to,
+              formatv("{0,-5} to {1,-14} {2,4} tensors {3,9}  {4}",
+                      sourceTypeInfo(figures.from).name, layoutName(figures.layout, figures.group),
                       figures.tensorCount, formatCount(figures.elementCount),
                       formatLoss(figures.relativeError)));
   printLine(stream, "program",
@@ -122,8 +138,9 @@ void printSummary(raw_ostream &stream, const Options &options, const ImportedMod
   printCode(stream, report);
   printLine(stream, "chat", report.chatTemplate.empty() ? "no template" : report.chatTemplate);
   std::string sections;
-  for (const SectionFigures &section : report.sections)
-    sections += (sections.empty() ? "" : ", ") + section.name + " " + formatBytes(section.bytes);
+  for (const WrittenSection &section : report.sections)
+    sections += (sections.empty() ? "" : ", ") + sectionName(section.key) + " " +
+                formatBytes(section.bytes);
   printLine(stream, "sections", sections);
   stream << options.output << ": " << formatBytes(report.fileBytes) << " in "
          << format("%.1f", report.seconds) << " s\n";

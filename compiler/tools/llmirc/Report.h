@@ -4,8 +4,10 @@
 #define LLMIR_TOOLS_LLMIRC_REPORT_H
 
 #include "Options.h"
+#include "llmir/Bundle/BundleWriter.h"
 #include "llmir/Import/ImportedModel.h"
 #include "llmir/Plan/PlanBuilder.h"
+#include "llmir/Weights/WeightPacker.h"
 
 #include "llvm/Support/raw_ostream.h"
 
@@ -15,19 +17,6 @@
 
 namespace llmir::compiler {
 
-/// Tensors that one change of encoding applied to.
-struct ConversionFigures {
-  std::string from, to;     ///< "Q6_K", "S8 group 32"
-  uint64_t tensorCount = 0; ///< source tensors
-  uint64_t elementCount = 0;
-  double relativeError = 0; ///< root of sum (new - old)^2 / sum old^2; 0: taken over value by value
-};
-
-struct SectionFigures {
-  std::string name; ///< "WEIGHTS", "CODE v3"
-  uint64_t bytes = 0;
-};
-
 /// Memory of a pool with default options: one session of the model's whole context.
 struct ArenaFigures {
   uint64_t kvBytes = 0, activationBytes = 0;
@@ -35,14 +24,14 @@ struct ArenaFigures {
 };
 
 struct Report {
-  std::vector<ConversionFigures> conversions;
-  std::vector<SectionFigures> sections;
+  std::vector<WeightConversion> conversions;
+  std::vector<WrittenSection> sections;
   std::vector<CpuCode> codes;
   uint64_t parameterCount = 0;
   uint64_t weightBytes = 0; ///< of all tensors' data
   uint64_t fileBytes = 0;
   uint32_t contextCount = 0;
-  std::string chatTemplate; ///< what was recognised; empty: none
+  std::string chatTemplate; ///< where the template is from; empty: none
   ArenaFigures arena;
   double seconds = 0;
 };

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The command line of llmirc: exit codes, messages, and what is left behind.
 
-    check_llmirc.py LLMIRC [MODEL.gguf]
+    check_llmirc.py LLMIRC [MAKE_MODEL.py]
 
-Without a model only the tests that need none run. Every failure must be one line "llmirc: error: ..." on standard
+MAKE_MODEL.py writes a small model to the file that it is given; where it cannot run (it needs packages), only the
+tests without a model do. Every failure must be one line "llmirc: error: ..." on standard
 error, nothing on standard output, and no file at the output's place."""
 
 import os
@@ -187,7 +188,16 @@ def section_levels(bundle):
     return sorted(level for kind, _, level in sections if kind == 6)
 
 
+def make_model(script, path):
+    made = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        print(f"no model: {made.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+    return path if made.returncode == 0 else None
+
+
 if __name__ == "__main__":
     LLMIRC = sys.argv[1]
-    MODEL = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    unittest.main(argv=sys.argv[:1])
+    with tempfile.TemporaryDirectory() as temporary:
+        if len(sys.argv) > 2:
+            MODEL = make_model(sys.argv[2], pathlib.Path(temporary) / "model.gguf")
+        unittest.main(argv=sys.argv[:1])
