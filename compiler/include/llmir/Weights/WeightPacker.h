@@ -17,6 +17,8 @@
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
 
+#include <tuple>
+
 namespace llmir::compiler {
 
 /// The layout that holds the values of `type` best: the one that takes them over value by value
@@ -26,6 +28,16 @@ llmir_layout_t nearestLayout(SourceType type);
 
 /// "S8 group 32", "F16": a layout in reports.
 std::string layoutName(uint32_t layout, uint32_t group);
+
+/// Sums of squares behind the figures below; doubles, so that no finite weights overflow them.
+struct ConversionLoss {
+  double error = 0;  ///< of (new - old)
+  double energy = 0; ///< of old; only where values change
+  uint64_t elements = 0;
+
+  void add(const ConversionLoss &other);
+  double relative() const; ///< root of error / energy
+};
 
 /// What one change of encoding cost, over all source tensors that it applied to.
 struct WeightConversion {
@@ -72,6 +84,8 @@ private:
   struct Job;
   struct JobResult;
 
+  using ConversionKey = std::tuple<SourceType, uint32_t, uint32_t>; ///< source, layout, group
+
   explicit WeightPacker(const ImportedModel &model, llvm::ArrayRef<TensorRecipe> recipes)
       : model(&model), recipes(recipes) {}
 
@@ -81,7 +95,7 @@ private:
   std::vector<uint8_t> renderHead() const;
   std::vector<Job> makeJobs() const;
   JobResult runJob(const Job &job) const;
-  JobResult packVector(const TensorRecipe &recipe) const;
+  JobResult packValues(const TensorRecipe &recipe, const Job &job) const;
   JobResult packRows(const TensorRecipe &recipe, const Job &job) const;
   void account(const Job &job, const JobResult &result);
   void summarise();
@@ -92,13 +106,8 @@ private:
   std::vector<uint32_t> nameOffsets;
   uint64_t headBytes = 0, allBytes = 0, tensorBytes = 0, parameters = 0;
 
-  /// Sums of squares behind the figures; double keeps them exact enough in any order of magnitude.
-  struct Loss {
-    double error = 0, energy = 0;
-    uint64_t elements = 0;
-  };
-  std::vector<Loss> tensorLoss;                                      ///< by recipe
-  std::map<std::tuple<uint32_t, uint32_t, SourceType>, Loss> losses; ///< by layout, group, source
+  std::vector<ConversionLoss> tensorLosses; ///< by recipe
+  std::map<ConversionKey, ConversionLoss> conversionLosses;
   std::vector<WeightConversion> allConversions;
   std::vector<PackedTensor> packedTensors;
 };
