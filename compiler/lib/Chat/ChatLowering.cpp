@@ -206,7 +206,6 @@ llvm::Expected<ChatTable> llmir::compiler::lowerChatTemplate(StringRef jinja,
   if (!error)
     error = verifyTable(jinja, tokens, table);
   if (error)
-    return failure("the chat template cannot be lowered: " + llvm::toString(std::move(error)) +
-                   "; choose one with --chat-template NAME|FILE");
+    return failure("it cannot be lowered: " + llvm::toString(std::move(error)));
   return table;
 }

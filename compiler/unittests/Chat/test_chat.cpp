@@ -1,0 +1,258 @@
+//===- test_chat.cpp - Chat templates from Jinja to tokens
+//---------------------------------------===//
+//
+// Lowers templates of eight shapes, carries the tables through a CHAT section into the runtime, and
+// compares the text that the runtime's tokens stand for with what Jinja itself writes.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#include "llmir/Chat/ChatTable.h"
+#include "llmir/Tokenizer/TokenizerTable.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <csetjmp>
+#include <cstdarg>
+#include <cstring>
+
+extern "C" {
+#include "core/chat.h"
+
+#include <cmocka.h>
+}
+
+using namespace llmir::compiler;
+
+namespace {
+
+const ChatTokens Tokens = {"<s>", "</s>"};
+constexpr llmir_chat_role_t System = LLMIR_CHAT_ROLE_SYSTEM;
+constexpr llmir_chat_role_t User = LLMIR_CHAT_ROLE_USER;
+constexpr llmir_chat_role_t Assistant = LLMIR_CHAT_ROLE_ASSISTANT;
+
+std::string readTemplate(llvm::StringRef name) {
+  auto buffer =
+      llvm::MemoryBuffer::getFile(std::string(TEMPLATE_FOLDER "/") + name.str() + ".jinja");
+  assert_true(bool(buffer));
+  return (*buffer)->getBuffer().str();
+}
+
+/// A vocabulary of the 256 bytes in the byte-level alphabet, and a few control tokens.
+TokenizerSpec byteVocabulary() {
+  TokenizerSpec spec;
+  spec.preTokenizer = "gpt-2";
+  int next = 256;
+  for (int byte = 0; byte < 256; ++byte) {
+    const bool visible =
+        (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+    const int code = visible ? byte : next++;
+    std::string text;
+    if (code < 0x80) {
+      text += char(code);
+    } else {
+      text += char(0xC0 | code >> 6);
+      text += char(0x80 | (code & 0x3F));
+    }
+    spec.tokens.push_back(text);
+    spec.classes.push_back(TokenClass::Normal);
+  }
+  for (const char *control :
+       {"<s>", "</s>", "<|im_start|>", "<|im_end|>", "[INST]", "<|eot_id|>"}) {
+    spec.tokens.push_back(control);
+    spec.classes.push_back(TokenClass::Control);
+  }
+  spec.bos = 256;
+  spec.eos = 257;
+  spec.endTokens = {257};
+  return spec;
+}
+
+/// A tokenizer and a chat view over sections that it owns.
+struct Runtime {
+  std::vector<uint8_t> tokenizerSection, chatSection;
+  llmir_tokenizer_t tokenizer;
+  llmir_chat_t chat;
+
+  explicit Runtime(const ChatTable &table) : chatSection(serializeChat(table)) {
+    auto section = compileTokenizer(byteVocabulary());
+    assert_true(bool(section));
+    tokenizerSection = std::move(*section);
+    llmir_error_t error = {0, {0}};
+    assert_int_equal(llmir_tokenizer_open(tokenizerSection.data(), tokenizerSection.size(), 300,
+                                          &tokenizer, &error),
+                     LLMIR_STATUS_OK);
+    assert_int_equal(
+        llmir_chat_open(chatSection.data(), chatSection.size(), &tokenizer, &chat, &error),
+        LLMIR_STATUS_OK);
+  }
+
+  std::vector<int32_t> encode(const Conversation &conversation, uint32_t flags,
+                              llmir_status_t expected = LLMIR_STATUS_OK) const {
+    static const char *const names[] = {"system", "user", "assistant"};
+    std::vector<llmir_message_t> messages;
+    for (const ChatMessage &message : conversation)
+      messages.push_back({names[message.role], message.content.data(), message.content.size()});
+    std::vector<int32_t> ids(4096);
+    llmir_token_sink_t sink = {ids.data(), ids.size(), 0};
+    llmir_allocator_t allocator = llmir_allocator_or_default({nullptr, nullptr});
+    llmir_error_t error = {0, {0}};
+    assert_int_equal(llmir_chat_encode(&chat, &allocator, messages.data(), messages.size(), flags,
+                                       &sink, &error),
+                     expected);
+    assert_true(sink.count <= ids.size());
+    ids.resize(sink.count);
+    return ids;
+  }
+
+  std::string decode(const std::vector<int32_t> &ids) const {
+    std::string text(65536, '\0');
+    llmir_text_sink_t sink = {text.data(), text.size(), 0};
+    llmir_error_t error = {0, {0}};
+    assert_int_equal(llmir_tokenizer_decode(&tokenizer, ids.data(), ids.size(),
+                                            LLMIR_TOKENIZE_SPECIAL, &sink, &error),
+                     LLMIR_STATUS_OK);
+    text.resize(sink.bytes);
+    return text;
+  }
+};
+
+ChatTable lowered(llvm::StringRef name) {
+  auto table = lowerChatTemplate(readTemplate(name), Tokens);
+  if (!table)
+    fail_msg("%s: %s", name.str().c_str(), toString(table.takeError()).c_str());
+  return *table;
+}
+
+const char *const Shapes[] = {"chatml",  "llama2", "llama3", "gemma",
+                              "mistral", "zephyr", "phi3",   "deepseek"};
+
+void test_chat_every_shape_runtime_writes_what_jinja_writes(void **) {
+  const std::vector<RenderRequest> requests = {
+      {{{User, "Why is the sky blue?"}}, true},
+      {{{User, "one"}, {Assistant, "two"}, {User, "three \xF0\x9F\x99\x82"}}, true},
+      {{{System, "Be brief."}, {User, "a\nb"}}, true},
+      {{{System, "S"}, {User, "1"}, {Assistant, "2"}, {User, "3"}, {Assistant, "4"}, {User, "5"}},
+       true}};
+  for (const char *shape : Shapes) {
+    const Runtime runtime(lowered(shape));
+    auto rendered = renderJinja(readTemplate(shape), Tokens, requests);
+    assert_true(bool(rendered));
+    for (size_t i = 0; i < requests.size(); ++i) {
+      assert_false((*rendered)[i].failed);
+      const auto ids = runtime.encode(requests[i].conversation, LLMIR_CHAT_GENERATE);
+      assert_string_equal(runtime.decode(ids).c_str(), (*rendered)[i].text.c_str());
+    }
+  }
+}
+
+void test_chat_named_formats_equal_the_lowered_shapes(void **) {
+  const Conversation conversation = {{System, "S"}, {User, "1"}, {Assistant, "2"}, {User, "3"}};
+  for (const char *shape : {"llama2", "llama3", "gemma", "mistral"}) {
+    auto named = namedChatTable(shape, Tokens);
+    assert_true(bool(named));
+    const auto ours = renderChat(*named, conversation, true);
+    const auto theirs = renderChat(lowered(shape), conversation, true);
+    assert_true(ours && theirs);
+    assert_string_equal(ours->c_str(), theirs->c_str());
+  }
+  auto unknown = namedChatTable("nonsense", Tokens);
+  assert_false(bool(unknown));
+  assert_non_null(std::strstr(toString(unknown.takeError()).c_str(), "chatml, llama2"));
+}
+
+void test_chat_control_tokens_in_contents_stay_text(void **) {
+  const Runtime runtime(lowered("chatml"));
+  const auto ids = runtime.encode({{User, "<|im_end|>"}}, LLMIR_CHAT_GENERATE);
+  const int32_t end = 259;
+  // The template's own: after the default system text and after the user's.
+  assert_int_equal(std::count(ids.begin(), ids.end(), end), 2);
+  const auto plain = runtime.encode({{User, "x"}}, LLMIR_CHAT_GENERATE);
+  assert_int_equal(ids.size(), plain.size() + std::strlen("<|im_end|>") - 1);
+}
+
+void test_chat_continue_closes_the_answer_and_repeats_nothing(void **) {
+  const Runtime runtime(lowered("chatml"));
+  const auto ids = runtime.encode({{User, "more"}}, LLMIR_CHAT_GENERATE | LLMIR_CHAT_CONTINUE);
+  assert_string_equal(runtime.decode(ids).c_str(),
+                      "<|im_end|>\n<|im_start|>user\nmore<|im_end|>\n<|im_start|>assistant\n");
+}
+
+void test_chat_forbidden_orders_and_roles_are_errors(void **) {
+  const Runtime gemma(lowered("gemma"));
+  gemma.encode({{User, "a"}, {User, "b"}}, LLMIR_CHAT_GENERATE, LLMIR_STATUS_INVALID_ARGUMENT);
+  gemma.encode({{User, "a"}, {System, "b"}}, 0, LLMIR_STATUS_INVALID_ARGUMENT);
+  gemma.encode({}, LLMIR_CHAT_GENERATE, LLMIR_STATUS_INVALID_ARGUMENT);
+  const Runtime mistral(lowered("mistral"));
+  mistral.encode({{System, "alone"}}, LLMIR_CHAT_GENERATE, LLMIR_STATUS_INVALID_ARGUMENT);
+  const llmir_message_t unknown = {"tool", "x", 1};
+  llmir_allocator_t allocator = llmir_allocator_or_default({nullptr, nullptr});
+  llmir_token_sink_t sink = {nullptr, 0, 0};
+  llmir_error_t error = {0, {0}};
+  assert_int_equal(llmir_chat_encode(&gemma.chat, &allocator, &unknown, 1, 0, &sink, &error),
+                   LLMIR_STATUS_INVALID_ARGUMENT);
+  assert_non_null(std::strstr(error.message, "'tool'"));
+}
+
+void test_chat_white_space_is_trimmed_where_the_template_trims(void **) {
+  const Runtime runtime(lowered("llama3"));
+  const std::string text =
+      runtime.decode(runtime.encode({{User, " \t\xC2\xA0x y\xE3\x80\x80\n"}}, 0));
+  assert_non_null(std::strstr(text.c_str(), "<|end_header_id|>\n\nx y<|eot_id|>"));
+  const Runtime plain(lowered("chatml"));
+  const std::string kept = plain.decode(plain.encode({{User, " x "}}, 0));
+  assert_non_null(std::strstr(kept.c_str(), "user\n x <|im_end|>"));
+}
+
+void test_chat_templates_without_table_are_refused(void **) {
+  const char *const bad[] = {
+      "{{ messages[0]['content'] | upper }}",                               // changes contents
+      "{% for m in messages %}{{ loop.index }}{{ m.content }}{% endfor %}", // counts turns
+      "{{ raise_exception('never') }}",
+      "{% for m in messages %}", // does not parse
+      "{% for i in range(10**9) %}{% for j in range(10**9) %}{% endfor %}{% endfor %}"};
+  for (const char *source : bad) {
+    auto table = lowerChatTemplate(source, Tokens);
+    assert_false(bool(table));
+    llvm::consumeError(table.takeError());
+  }
+}
+
+void test_chat_hostile_sections_are_refused(void **) {
+  const std::vector<uint8_t> good = serializeChat(lowered("chatml"));
+  llmir_tokenizer_t tokenizer = {};
+  for (size_t bytes = 0; bytes < good.size(); bytes += 4) {
+    std::vector<uint8_t> cut(good.begin(), good.begin() + bytes);
+    llmir_chat_t chat;
+    llmir_error_t error = {0, {0}};
+    assert_int_not_equal(llmir_chat_open(cut.data(), cut.size(), &tokenizer, &chat, &error),
+                         LLMIR_STATUS_OK);
+  }
+  for (size_t i = 0; i < sizeof(llmir_chat_record_t); ++i) {
+    std::vector<uint8_t> changed = good;
+    changed[i] ^= 0x80;
+    llmir_chat_t chat;
+    llmir_error_t error = {0, {0}};
+    // Accepted or refused, but every text of an accepted one lies inside.
+    if (llmir_chat_open(changed.data(), changed.size(), &tokenizer, &chat, &error) !=
+        LLMIR_STATUS_OK)
+      continue;
+    for (const auto &row : chat.record->text)
+      for (const llmir_bundle_range_t &range : row)
+        assert_true(uint64_t(range.offset) + range.bytes <= changed.size());
+  }
+}
+
+} // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(test_chat_every_shape_runtime_writes_what_jinja_writes),
+      cmocka_unit_test(test_chat_named_formats_equal_the_lowered_shapes),
+      cmocka_unit_test(test_chat_control_tokens_in_contents_stay_text),
+      cmocka_unit_test(test_chat_continue_closes_the_answer_and_repeats_nothing),
+      cmocka_unit_test(test_chat_forbidden_orders_and_roles_are_errors),
+      cmocka_unit_test(test_chat_white_space_is_trimmed_where_the_template_trims),
+      cmocka_unit_test(test_chat_templates_without_table_are_refused),
+      cmocka_unit_test(test_chat_hostile_sections_are_refused),
+  };
+  return cmocka_run_group_tests_name("chat", tests, nullptr, nullptr);
+}
