@@ -14,7 +14,8 @@ static int find_merge(const llmir_tokenizer_t* tokenizer,
     if (slot_count == 0) {
         return 0;
     }
-    const uint64_t key = ((uint64_t)left << 43) | ((uint64_t)right << LLMIR_MERGE_RANK_BITS);
+    const uint64_t key =
+        ((uint64_t)left << LLMIR_MERGE_LEFT_SHIFT) | ((uint64_t)right << LLMIR_MERGE_RANK_BITS);
     uint32_t slot = llmir_tokenizer_slot(llmir_tokenizer_hash_pair(left, right), slot_count);
     for (uint32_t probe = 0; probe < tokenizer->merge_probes; ++probe) {
         const uint64_t entry = tokenizer->merge_slots[slot];

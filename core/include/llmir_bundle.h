@@ -506,6 +506,7 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_tokenizer_record_t, 208);
 
 /* A merge slot is left << 43 | right << 22 | rank. */
 #define LLMIR_MERGE_SLOT_EMPTY UINT64_MAX
+#define LLMIR_MERGE_LEFT_SHIFT 43u
 #define LLMIR_MERGE_RANK_BITS 22u
 #define LLMIR_MERGE_RANK_MASK ((1u << LLMIR_MERGE_RANK_BITS) - 1u)
 
