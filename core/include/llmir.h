@@ -275,9 +275,11 @@ typedef struct llmir_session_options {
     uint32_t chunk_tokens;                  /* private pool only */
     uint32_t kv_type;                       /* private pool only */
     uint32_t flags;                         /* llmir_session_flag_t */
+    uint32_t max_tokens; /* generated after a feed before LLMIR_FINISH_LIMIT; 0: no limit */
+    uint32_t reserved;
 } llmir_session_options_t;
 #define LLMIR_SESSION_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0}
+    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
