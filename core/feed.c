@@ -1,0 +1,316 @@
+/* Feeding tokens: building the flat batch of a pass, running it, taking the logits. A pass changes
+ * its sessions only after it has succeeded; until then they merely hold more pages. */
+#include "core/session.h"
+
+#include <string.h>
+
+/* ---- Arguments and room ---- */
+
+static llmir_status_t check_tokens(const llmir_session_t* session,
+                                   const int32_t* tokens,
+                                   size_t count,
+                                   llmir_error_t* error) {
+    const uint32_t vocab = session->pool->model->record->vocab_count;
+    if (tokens == NULL || count == 0) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "feed: no tokens");
+    }
+    for (size_t i = 0; i < count; ++i) {
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "feed: token %zu is %d, expected 0 to %u", i, tokens[i], vocab - 1u);
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* Reserves pages for `count` more tokens. */
+static llmir_status_t reserve(llmir_session_t* session, size_t count, llmir_error_t* error) {
+    llmir_pool_t* pool = session->pool;
+    const uint32_t context = pool->model->record->context_count;
+    if (count > context - session->position) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "feed: %zu tokens at position %u, the model's context has %u", count,
+                          session->position, context);
+    }
+    if (!llmir_kv_pages_grow(&pool->pages, &session->table, session->position + (uint32_t)count)) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "feed: %zu tokens, %u of the pool's %u positions are free", count,
+                          pool->pages.token_capacity - pool->pages.token_count,
+                          pool->pages.token_capacity);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+int llmir_session_has_room(const llmir_session_t* session) {
+    const llmir_kv_pages_t* pages = &session->pool->pages;
+    return session->position < session->pool->model->record->context_count &&
+           pages->token_count < pages->token_capacity;
+}
+
+/* ---- One pass ---- */
+
+/* The feeds of one pass. Outputs: without `last_rows` none, else the last token's row of each feed,
+ * or all of a feed with all_logits. */
+typedef struct feed_pass {
+    llmir_pool_t* pool;
+    const llmir_feed_t* feeds;
+    size_t feed_count;
+    int last_rows;
+} feed_pass_t;
+
+static size_t output_rows_of(const feed_pass_t* pass, const llmir_feed_t* feed) {
+    if (!pass->last_rows) {
+        return 0;
+    }
+    return feed->all_logits != NULL ? feed->token_count : 1u;
+}
+
+/* Appends the tokens of feed `index` to the batch. */
+static void append_feed(const feed_pass_t* pass, uint32_t index, llmir_batch_t* batch) {
+    llmir_pool_t* pool = pass->pool;
+    const llmir_feed_t* feed = &pass->feeds[index];
+    const llmir_session_t* session = feed->session;
+    const size_t rows = output_rows_of(pass, feed);
+    const uint32_t first = batch->token_count;
+    for (uint32_t i = 0; i < feed->token_count; ++i) {
+        pool->tokens[first + i] = feed->tokens[i];
+        pool->positions[first + i] = (int32_t)(session->position + i);
+        pool->token_sequence[first + i] = index;
+        if (i + rows >= feed->token_count) {
+            pool->output_indices[batch->output_count++] = first + i;
+        }
+    }
+    batch->token_count += (uint32_t)feed->token_count;
+    memcpy(pool->batch_tables + (size_t)index * pool->layout.page_table_stride,
+           session->table.pages,
+           llmir_kv_pages_for(&pool->pages, session->table.token_count) * sizeof(uint32_t));
+}
+
+static llmir_batch_t build_batch(const feed_pass_t* pass) {
+    llmir_pool_t* pool = pass->pool;
+    llmir_batch_t batch = {
+        .sequence_count = (uint32_t)pass->feed_count,
+        .kv_type = pool->layout.kv_type,
+        .page_table_stride = pool->layout.page_table_stride,
+        .tokens = pool->tokens,
+        .positions = pool->positions,
+        .token_sequence = pool->token_sequence,
+        .output_rows = pool->output_indices,
+        .page_table = pool->batch_tables,
+        .page_bytes = pool->layout.page_bytes,
+    };
+    for (uint32_t i = 0; i < pass->feed_count; ++i) {
+        append_feed(pass, i, &batch);
+    }
+    return batch;
+}
+
+static int is_any_cancelled(const feed_pass_t* pass) {
+    for (size_t i = 0; i < pass->feed_count; ++i) {
+        if (llmir_atomic_load_acquire(&pass->feeds[i].session->cancel) != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static llmir_status_t submit(const feed_pass_t* pass,
+                             const llmir_batch_t* batch,
+                             const llmir_atomic_u32_t* cancel,
+                             llmir_error_t* error) {
+    llmir_pool_t* pool = pass->pool;
+    llmir_device_t* device = pool->model->device;
+    const llmir_submission_t submission = {.program = pool->model->program,
+                                           .batch = batch,
+                                           .activations = pool->activations,
+                                           .slot_offsets = pool->slot_offsets,
+                                           .kv = pool->kv,
+                                           .cancel = cancel};
+    uint64_t fence = 0;
+    LLMIR_TRY(device->target->submit(device, &submission, &fence, error));
+    return device->target->wait(device, fence, UINT64_MAX, error);
+}
+
+/* Runs the batch. A device watches one flag: that of the session, or with several sessions the
+ * pool's, which any session's cancellation sets. Clearing the pool's flag before looking at the
+ * sessions' (with a full barrier between, as in llmir_session_cancel) loses no cancellation; one
+ * that was meant for a session outside of this pass only repeats the pass, which writes the same
+ * values again. */
+static llmir_status_t run_batch(const feed_pass_t* pass,
+                                const llmir_batch_t* batch,
+                                llmir_error_t* error) {
+    llmir_pool_t* pool = pass->pool;
+    for (;;) {
+        llmir_atomic_store_release(&pool->cancel, 0);
+        (void)llmir_atomic_add(&pool->cancel_order, 1);
+        if (is_any_cancelled(pass)) {
+            return llmir_fail(error, LLMIR_STATUS_CANCELLED, "feed: cancelled");
+        }
+        const llmir_atomic_u32_t* cancel =
+            pass->feed_count == 1 ? &pass->feeds[0].session->cancel : &pool->cancel;
+        const llmir_status_t status = submit(pass, batch, cancel, error);
+        if (status != LLMIR_STATUS_CANCELLED || is_any_cancelled(pass)) {
+            pool->device_lost |= status == LLMIR_STATUS_DEVICE_LOST;
+            return status;
+        }
+    }
+}
+
+/* Copies the logits of a feed out of the pass; *inout_row is its first output row. */
+static llmir_status_t read_logits(const feed_pass_t* pass,
+                                  const llmir_feed_t* feed,
+                                  size_t* inout_row,
+                                  llmir_error_t* error) {
+    const llmir_pool_t* pool = pass->pool;
+    const llmir_plan_view_t* plan = &pool->model->plan;
+    const llmir_plan_buffer_t* buffer = &plan->buffers[plan->record->logits_buffer];
+    const size_t row_bytes = pool->model->record->vocab_count * sizeof(float);
+    const size_t base = (size_t)pool->slot_offsets[buffer->slot];
+    const size_t rows = output_rows_of(pass, feed);
+    for (size_t i = 0; i < rows; ++i, ++*inout_row) {
+        const size_t offset = base + *inout_row * buffer->row_bytes;
+        if (feed->all_logits != NULL) {
+            LLMIR_TRY(pool->activations->device->target->buffer_read(
+                pool->activations, offset, feed->all_logits + i * pool->model->record->vocab_count,
+                row_bytes, error));
+        }
+        if (i + 1u == rows) {
+            LLMIR_TRY(pool->activations->device->target->buffer_read(
+                pool->activations, offset, feed->session->logits, row_bytes, error));
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* The pass has succeeded: the tokens belong to the sequence. */
+static void commit(const feed_pass_t* pass, const llmir_feed_t* feed) {
+    llmir_session_t* session = feed->session;
+    for (uint32_t i = 0; i < feed->token_count; ++i) {
+        *llmir_kv_pages_token(&pass->pool->pages, &session->table, session->position + i) =
+            feed->tokens[i];
+    }
+    session->position += (uint32_t)feed->token_count;
+    session->has_logits = pass->last_rows ? 1u : session->has_logits;
+}
+
+static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
+    size_t row = 0;
+    if (pass->pool->device_lost) {
+        return llmir_fail(error, LLMIR_STATUS_DEVICE_LOST, "feed: the device failed before");
+    }
+    const llmir_batch_t batch = build_batch(pass);
+    LLMIR_TRY(run_batch(pass, &batch, error));
+    for (size_t i = 0; i < pass->feed_count; ++i) {
+        LLMIR_TRY(read_logits(pass, &pass->feeds[i], &row, error));
+    }
+    for (size_t i = 0; i < pass->feed_count; ++i) {
+        commit(pass, &pass->feeds[i]);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* ---- One session ---- */
+
+llmir_status_t llmir_session_run(llmir_session_t* session,
+                                 const int32_t* tokens,
+                                 size_t token_count,
+                                 llmir_error_t* error) {
+    llmir_pool_t* pool = session->pool;
+    const uint32_t start = session->position;
+    LLMIR_TRY(check_tokens(session, tokens, token_count, error));
+    LLMIR_TRY(reserve(session, token_count, error));
+    for (size_t done = 0; done < token_count;) {
+        const size_t rest = token_count - done;
+        const size_t take = rest < pool->layout.chunk_tokens ? rest : pool->layout.chunk_tokens;
+        const llmir_feed_t feed = {session, tokens + done, take, NULL};
+        const feed_pass_t pass = {pool, &feed, 1, take == rest};
+        const llmir_status_t status = run_pass(&pass, error);
+        if (status != LLMIR_STATUS_OK) {
+            session->position = start;
+            llmir_kv_pages_shrink(&pool->pages, &session->table, start);
+            return status;
+        }
+        done += take;
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_session_feed(llmir_session_t* session,
+                                  const int32_t* tokens,
+                                  size_t token_count,
+                                  llmir_error_t* error) {
+    if (session == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "feed: the session is NULL");
+    }
+    LLMIR_TRY(llmir_session_run(session, tokens, token_count, error));
+    llmir_session_end_generation(session);
+    return LLMIR_STATUS_OK;
+}
+
+/* ---- Several sessions ---- */
+
+/* Checks one feed of a pass and marks its session. */
+static llmir_status_t check_feed(const feed_pass_t* pass, size_t index, llmir_error_t* error) {
+    const llmir_feed_t* feed = &pass->feeds[index];
+    llmir_session_t* session = feed->session;
+    if (session == NULL || session->pool != pass->pool || session->is_fed) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "feed %zu: the session is NULL, of another pool, or there twice", index);
+    }
+    session->is_fed = 1;
+    return check_tokens(session, feed->tokens, feed->token_count, error);
+}
+
+static llmir_status_t check_feeds(const feed_pass_t* pass, llmir_error_t* error) {
+    const llmir_pool_layout_t* layout = &pass->pool->layout;
+    size_t tokens = 0;
+    size_t rows = 0;
+    llmir_status_t status = LLMIR_STATUS_OK;
+    for (size_t i = 0; i < pass->feed_count && status == LLMIR_STATUS_OK; ++i) {
+        const llmir_feed_t* feed = &pass->feeds[i];
+        if (feed->token_count > layout->chunk_tokens - tokens ||
+            output_rows_of(pass, feed) > layout->output_rows - rows) {
+            status = llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                                "feed %zu: the pass exceeds %u tokens or %u rows of logits", i,
+                                layout->chunk_tokens, layout->output_rows);
+        } else {
+            tokens += feed->token_count;
+            rows += output_rows_of(pass, feed);
+            status = check_feed(pass, i, error);
+        }
+    }
+    for (uint32_t i = 0; i < layout->session_count; ++i) {
+        pass->pool->sessions[i].is_fed = 0;
+    }
+    return status;
+}
+
+llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
+                               const llmir_feed_t* feeds,
+                               size_t feed_count,
+                               llmir_error_t* error) {
+    const feed_pass_t pass = {pool, feeds, feed_count, 1};
+    llmir_status_t status = LLMIR_STATUS_OK;
+    if (pool == NULL || feeds == NULL || feed_count == 0 ||
+        feed_count > pool->layout.session_count) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "feed: pool or feeds NULL, or %zu feeds for %u sessions", feed_count,
+                          pool != NULL ? pool->layout.session_count : 0u);
+    }
+    LLMIR_TRY(check_feeds(&pass, error));
+    for (size_t i = 0; i < feed_count && status == LLMIR_STATUS_OK; ++i) {
+        status = reserve(feeds[i].session, feeds[i].token_count, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = run_pass(&pass, error);
+    }
+    for (size_t i = 0; i < feed_count; ++i) {
+        llmir_session_t* session = feeds[i].session;
+        if (status == LLMIR_STATUS_OK) {
+            llmir_session_end_generation(session);
+        } else {
+            llmir_kv_pages_shrink(&pool->pages, &session->table, session->position);
+        }
+    }
+    return status;
+}

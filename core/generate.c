@@ -1,0 +1,104 @@
+/* Generation: sample a token, let its text pass the stop strings, feed it. The token that ends a
+ * generation (END, STOP, CONTEXT) is not fed; all others are. */
+#include "core/session.h"
+
+/* The ids that the repetition penalty looks at: the last ones of the sequence. */
+static uint32_t gather_recent(llmir_session_t* session) {
+    llmir_pool_t* pool = session->pool;
+    const uint32_t window = llmir_sampler_window(&session->sampler);
+    const uint32_t count = window < session->position ? window : session->position;
+    for (uint32_t i = 0; i < count; ++i) {
+        pool->recent[i] =
+            *llmir_kv_pages_token(&pool->pages, &session->table, session->position - 1u - i);
+    }
+    return count;
+}
+
+static int32_t sample(llmir_session_t* session) {
+    llmir_pool_t* pool = session->pool;
+    const llmir_sampler_input_t input = {
+        .logits = session->logits,
+        .count = pool->model->record->vocab_count,
+        .recent = pool->recent,
+        .recent_count = gather_recent(session),
+        .candidates = pool->candidates,
+    };
+    return llmir_sampler_draw(&session->sampler, &input);
+}
+
+static void fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* out_piece) {
+    if (session->finish != LLMIR_FINISH_NONE) {
+        llmir_text_stream_flush(&session->stream);
+    }
+    out_piece->token = token;
+    out_piece->finish = session->finish;
+    out_piece->text = llmir_text_stream_take(&session->stream, &out_piece->text_bytes);
+}
+
+/* Samples the next token and passes its text to the stream. Returns the finish that it brings. */
+static llmir_finish_t begin_token(llmir_session_t* session, int32_t* out_token) {
+    const llmir_tokenizer_t* tokenizer = llmir_model_tokenizer(session->pool->model);
+    const int32_t token = sample(session);
+    *out_token = token;
+    if (tokenizer == NULL) {
+        return LLMIR_FINISH_NONE;
+    }
+    if (llmir_tokenizer_is_end(tokenizer, token) && !(session->flags & LLMIR_SESSION_IGNORE_END)) {
+        return LLMIR_FINISH_END;
+    }
+    if (!llmir_tokenizer_is_special(tokenizer, token)) {
+        uint32_t bytes = 0;
+        const uint8_t* text = llmir_tokenizer_token_bytes(tokenizer, token, &bytes, NULL);
+        if (llmir_text_stream_push(&session->stream, text, bytes)) {
+            return LLMIR_FINISH_STOP;
+        }
+    }
+    return LLMIR_FINISH_NONE;
+}
+
+static llmir_status_t check_next(const llmir_session_t* session,
+                                 const llmir_piece_t* out_piece,
+                                 llmir_error_t* error) {
+    if (session == NULL || out_piece == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "next: session or piece is NULL");
+    }
+    if (!session->has_logits || session->finish != LLMIR_FINISH_NONE) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          session->has_logits ? "next: the generation has finished; feed tokens"
+                                              : "next: there are no logits; feed tokens");
+    }
+    if (llmir_atomic_load_acquire(&session->cancel) != 0) {
+        return llmir_fail(error, LLMIR_STATUS_CANCELLED, "next: cancelled");
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_session_next(llmir_session_t* session,
+                                  llmir_piece_t* out_piece,
+                                  llmir_error_t* error) {
+    if (out_piece != NULL) {
+        *out_piece = (llmir_piece_t){.token = -1, .text = ""};
+    }
+    LLMIR_TRY(check_next(session, out_piece, error));
+    int32_t token = session->pending;
+    if (token < 0) {
+        session->finish = begin_token(session, &token);
+    }
+    if (session->finish == LLMIR_FINISH_NONE && !llmir_session_has_room(session)) {
+        session->finish = LLMIR_FINISH_CONTEXT;
+    }
+    if (session->finish != LLMIR_FINISH_NONE) {
+        session->pending = -1;
+        fill_piece(session, token, out_piece);
+        return LLMIR_STATUS_OK;
+    }
+    session->pending = token; /* a cancelled call goes on with it */
+    LLMIR_TRY(llmir_session_run(session, &token, 1, error));
+    session->pending = -1;
+    session->generated_count += 1u;
+    if (session->max_tokens != 0 && session->generated_count >= session->max_tokens) {
+        session->finish = LLMIR_FINISH_LIMIT;
+    }
+    fill_piece(session, token, out_piece);
+    return LLMIR_STATUS_OK;
+}

@@ -1,0 +1,44 @@
+/* The model object: a bundle made ready on a device. Immutable once loaded, so that any thread may
+ * use it. */
+#ifndef LLMIR_MODEL_H
+#define LLMIR_MODEL_H
+
+#include "core/bundle.h"
+#include "core/chat.h"
+#include "core/runtime.h"
+#include "core/tokenizer.h"
+
+struct llmir_model {
+    llmir_runtime_t* runtime;
+    uint32_t flags;          /* llmir_model_flag_t */
+    llmir_mapping_t mapping; /* zeroed if the bundle is the application's memory */
+    llmir_bundle_t bundle;
+    const llmir_model_record_t* record; /* in the bundle */
+    char* strings;                      /* name and architecture, terminated */
+    size_t string_bytes;
+    const char* name;         /* in strings */
+    const char* architecture; /* in strings */
+    llmir_tensor_view_t* tensors;
+    uint32_t tensor_count;
+    uint64_t weights_bytes;
+    llmir_plan_view_t plan;
+    llmir_device_t* device; /* the runtime's */
+    llmir_device_caps_t caps;
+    llmir_program_t* program;
+    const char* code;        /* what runs: llmir_model_info_t.code */
+    const char* code_reason; /* why not the bundle's code */
+    llmir_tokenizer_t tokenizer;
+    llmir_chat_t chat;
+    uint32_t has_tokenizer;
+    uint32_t has_chat;
+    uint32_t token_bytes_max; /* of the longest token; 0 without a tokenizer */
+};
+
+/* NULL if the bundle has none. */
+const llmir_tokenizer_t* llmir_model_tokenizer(const llmir_model_t* model);
+const llmir_chat_t* llmir_model_chat_table(const llmir_model_t* model);
+
+/* The runtime's allocator. */
+const llmir_allocator_t* llmir_model_allocator(const llmir_model_t* model);
+
+#endif /* LLMIR_MODEL_H */

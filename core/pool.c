@@ -1,0 +1,130 @@
+/* Creating and destroying pools. The arena is one block of the application's allocator; state and
+ * activations begin as zeros, KV pages are first written by the passes that read them. */
+#include "core/pool.h"
+
+#include <string.h>
+
+#include "core/options.h"
+#include "core/session.h"
+
+#define ARENA_ALIGNMENT 64u
+
+llmir_status_t llmir_model_memory_plan(const llmir_model_t* model,
+                                       const llmir_pool_options_t* options,
+                                       llmir_memory_plan_t* inout_plan,
+                                       llmir_error_t* error) {
+    llmir_pool_layout_t layout;
+    if (model == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "memory plan: the model is NULL");
+    }
+    LLMIR_TRY(llmir_pool_layout_make(model, options, &layout, error));
+    const llmir_memory_plan_t plan = {.weights_bytes = model->weights_bytes,
+                                      .kv_bytes = layout.kv.bytes,
+                                      .activation_bytes = layout.activations.bytes,
+                                      .state_bytes = layout.state.bytes,
+                                      .arena_bytes = layout.arena_bytes};
+    return llmir_options_write(inout_plan, &plan, sizeof(plan), "memory plan", error);
+}
+
+/* Takes the arena and leaves its first struct, the pool, with the layout. */
+static llmir_status_t take_arena(llmir_model_t* model,
+                                 const llmir_pool_layout_t* layout,
+                                 llmir_pool_t** out_pool,
+                                 llmir_error_t* error) {
+    void* arena = NULL;
+    LLMIR_TRY(llmir_reallocate(&model->runtime->allocator, &arena, 0, layout->arena_bytes,
+                               ARENA_ALIGNMENT, "pool", error));
+    memset(arena, 0, layout->kv.offset);
+    llmir_pool_t* pool = arena;
+    pool->model = model;
+    pool->layout = *layout;
+    pool->arena = arena;
+    *out_pool = pool;
+    return LLMIR_STATUS_OK;
+}
+
+/* A buffer over a part of the arena. */
+static llmir_status_t import_part(llmir_pool_t* pool,
+                                  llmir_arena_part_t part,
+                                  llmir_buffer_t** out_buffer,
+                                  llmir_error_t* error) {
+    llmir_device_t* device = pool->model->device;
+    return device->target->buffer_import(device, pool->arena + part.offset, part.bytes, out_buffer,
+                                         error);
+}
+
+static void place_scratch(llmir_pool_t* pool) {
+    const llmir_pool_layout_t* layout = &pool->layout;
+    uint8_t* arena = pool->arena;
+    pool->sessions = (void*)(arena + layout->sessions.offset);
+    pool->tokens = (void*)(arena + layout->tokens.offset);
+    pool->positions = (void*)(arena + layout->positions.offset);
+    pool->token_sequence = (void*)(arena + layout->token_sequence.offset);
+    pool->output_indices = (void*)(arena + layout->output_indices.offset);
+    pool->batch_tables = (void*)(arena + layout->batch_tables.offset);
+    pool->slot_offsets = (void*)(arena + layout->slot_offsets.offset);
+    pool->candidates = (void*)(arena + layout->candidates.offset);
+    pool->recent = (void*)(arena + layout->recent.offset);
+    pool->pages = (llmir_kv_pages_t){
+        .page_count = layout->page_count,
+        .page_tokens = pool->model->plan.record->page_tokens,
+        .token_capacity = layout->context_tokens,
+        .free_pages = (void*)(arena + layout->free_pages.offset),
+        .token_ids = (void*)(arena + layout->token_ids.offset),
+    };
+    llmir_kv_pages_init(&pool->pages);
+}
+
+/* Slots lie one after the other in the activations buffer. */
+static void place_slots(llmir_pool_t* pool) {
+    const llmir_plan_view_t* plan = &pool->model->plan;
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < plan->record->slot_count; ++i) {
+        pool->slot_offsets[i] = offset;
+        offset += llmir_pool_slot_bytes(&pool->layout, &plan->slots[i]);
+    }
+}
+
+llmir_status_t llmir_pool_create(llmir_model_t* model,
+                                 const llmir_pool_options_t* options,
+                                 llmir_pool_t** out_pool,
+                                 llmir_error_t* error) {
+    llmir_pool_layout_t layout;
+    llmir_pool_t* pool = NULL;
+    if (out_pool == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "pool: out_pool is NULL");
+    }
+    *out_pool = NULL;
+    if (model == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "pool: the model is NULL");
+    }
+    LLMIR_TRY(llmir_pool_layout_make(model, options, &layout, error));
+    LLMIR_TRY(take_arena(model, &layout, &pool, error));
+    llmir_status_t status = import_part(pool, layout.activations, &pool->activations, error);
+    if (status == LLMIR_STATUS_OK) {
+        status = import_part(pool, layout.kv, &pool->kv, error);
+    }
+    if (status != LLMIR_STATUS_OK) {
+        llmir_pool_destroy(pool);
+        return status;
+    }
+    place_scratch(pool);
+    place_slots(pool);
+    *out_pool = pool;
+    return LLMIR_STATUS_OK;
+}
+
+void llmir_pool_destroy(llmir_pool_t* pool) {
+    if (pool == NULL) {
+        return;
+    }
+    const llmir_target_t* target = pool->model->device->target;
+    if (pool->kv != NULL) {
+        target->buffer_destroy(pool->kv);
+    }
+    if (pool->activations != NULL) {
+        target->buffer_destroy(pool->activations);
+    }
+    llmir_free(&pool->model->runtime->allocator, pool->arena, pool->layout.arena_bytes,
+               ARENA_ALIGNMENT);
+}

@@ -1,0 +1,41 @@
+/* A pool: the arena in which sessions of one model run, and the scratch of their passes. One thread
+ * at a time uses a pool, so that batch and sampler scratch exist once. */
+#ifndef LLMIR_POOL_H
+#define LLMIR_POOL_H
+
+#include "core/kv_pages.h"
+#include "core/pool_layout.h"
+#include "core/sampler.h"
+
+struct llmir_pool {
+    llmir_model_t* model;
+    llmir_pool_layout_t layout;
+    uint8_t* arena; /* begins with this struct */
+    llmir_buffer_t* activations;
+    llmir_buffer_t* kv;
+    llmir_kv_pages_t pages;
+    llmir_session_t* sessions; /* [layout.session_count] */
+    uint32_t device_lost;
+    /* Cancelling a pass over several sessions: see feed.c. */
+    llmir_atomic_u32_t cancel;
+    llmir_atomic_u32_t cancel_order;
+    /* Scratch of one pass. */
+    int32_t* tokens;
+    int32_t* positions;
+    uint32_t* token_sequence;
+    uint32_t* output_indices;
+    uint32_t* batch_tables;
+    uint64_t* slot_offsets;
+    llmir_candidate_t* candidates;
+    int32_t* recent;
+};
+
+/* First byte of element `index` of an array of equal parts. */
+static inline void* llmir_pool_at(const llmir_pool_t* pool,
+                                  llmir_arena_part_t part,
+                                  size_t index,
+                                  size_t element_bytes) {
+    return pool->arena + part.offset + index * element_bytes;
+}
+
+#endif /* LLMIR_POOL_H */

@@ -1,0 +1,147 @@
+/* Sizes of a pool. All arithmetic is checked: options and plan may hold any numbers. */
+#include "core/pool_layout.h"
+
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/options.h"
+#include "core/plan.h"
+#include "core/session.h"
+
+#define ARENA_ALIGNMENT 64u
+
+/* Appends an array to the arena; a sum that wraps makes the cursor stick at SIZE_MAX. */
+static llmir_arena_part_t append(size_t* inout_cursor, uint64_t count, uint64_t element_bytes) {
+    llmir_arena_part_t part = {*inout_cursor, 0};
+    size_t end = 0;
+    if (*inout_cursor == SIZE_MAX || count > SIZE_MAX || element_bytes > SIZE_MAX ||
+        !llmir_size_mul((size_t)count, (size_t)element_bytes, &part.bytes) ||
+        !llmir_size_add(part.offset, part.bytes, &end) ||
+        !llmir_size_align(end, ARENA_ALIGNMENT, &end)) {
+        *inout_cursor = SIZE_MAX;
+        return (llmir_arena_part_t){0, 0};
+    }
+    *inout_cursor = end;
+    return part;
+}
+
+static uint32_t smaller(uint64_t a, uint64_t b) {
+    return (uint32_t)(a < b ? a : b);
+}
+
+static llmir_status_t resolve(const llmir_model_t* model,
+                              const llmir_pool_options_t* options,
+                              llmir_pool_layout_t* layout,
+                              llmir_error_t* error) {
+    const uint32_t model_context = model->record->context_count;
+    if (options->kv_type != LLMIR_KV_F16 && options->kv_type != LLMIR_KV_F32) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "pool options: kv_type %u",
+                          options->kv_type);
+    }
+    if (options->chunk_tokens > LLMIR_POOL_MAX_CHUNK_TOKENS) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "pool options: chunk_tokens %u, at most %u", options->chunk_tokens,
+                          LLMIR_POOL_MAX_CHUNK_TOKENS);
+    }
+    layout->kv_type = options->kv_type;
+    layout->session_count = options->session_count != 0 ? options->session_count : 1u;
+    /* More positions than all sessions can use, more tokens in a pass than there are positions,
+     * more outputs than tokens: nobody could use them. */
+    layout->context_tokens =
+        smaller(options->context_tokens != 0 ? options->context_tokens : model_context,
+                (uint64_t)layout->session_count * model_context);
+    layout->context_tokens = smaller(layout->context_tokens, INT32_MAX);
+    layout->chunk_tokens = smaller(
+        options->chunk_tokens != 0 ? options->chunk_tokens : model->plan.record->chunk_tokens,
+        layout->context_tokens);
+    layout->output_rows =
+        smaller(options->output_rows != 0 ? options->output_rows : layout->session_count,
+                layout->chunk_tokens);
+    return LLMIR_STATUS_OK;
+}
+
+/* Pages that always suffice for context_tokens positions, however they are spread over the
+ * sessions: at worst every session but one has one position in its last page. */
+static uint32_t page_count_of(const llmir_pool_layout_t* layout, uint32_t page_tokens) {
+    const uint32_t sessions = smaller(layout->session_count, layout->context_tokens);
+    return (layout->context_tokens - sessions) / page_tokens + sessions;
+}
+
+static llmir_status_t lay_out_pages(const llmir_model_t* model,
+                                    llmir_pool_layout_t* layout,
+                                    llmir_error_t* error) {
+    const uint32_t page_tokens = model->plan.record->page_tokens;
+    const uint32_t longest = smaller(layout->context_tokens, model->record->context_count);
+    const uint64_t element_bytes = layout->kv_type == LLMIR_KV_F32 ? 4 : 2;
+    layout->page_count = page_count_of(layout, page_tokens);
+    layout->page_table_stride = longest / page_tokens + (longest % page_tokens != 0);
+    layout->page_bytes = llmir_plan_page_elements(&model->plan) * element_bytes;
+    if (layout->page_bytes > SIZE_MAX) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "pool: pages of %llu bytes",
+                          (unsigned long long)layout->page_bytes);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+uint64_t llmir_pool_slot_bytes(const llmir_pool_layout_t* layout, const llmir_plan_slot_t* slot) {
+    const uint64_t tokens = (uint64_t)layout->chunk_tokens * slot->token_row_bytes;
+    const uint64_t outputs = (uint64_t)layout->output_rows * slot->output_row_bytes;
+    const uint64_t bytes = tokens > outputs ? tokens : outputs;
+    return (bytes + (ARENA_ALIGNMENT - 1u)) & ~(uint64_t)(ARENA_ALIGNMENT - 1u);
+}
+
+static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layout, size_t* cursor) {
+    const uint32_t sessions = layout->session_count;
+    const uint32_t vocab = model->record->vocab_count;
+    layout->text_bytes = LLMIR_TEXT_STREAM_BYTES((size_t)model->token_bytes_max);
+    layout->pool = append(cursor, 1, sizeof(llmir_pool_t));
+    layout->sessions = append(cursor, sessions, sizeof(llmir_session_t));
+    layout->text = append(cursor, sessions, layout->text_bytes);
+    layout->logits = append(cursor, (uint64_t)sessions * vocab, sizeof(float));
+    layout->page_tables =
+        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->free_pages = append(cursor, layout->page_count, sizeof(uint32_t));
+    layout->token_ids = append(
+        cursor, (uint64_t)layout->page_count * model->plan.record->page_tokens, sizeof(int32_t));
+    layout->tokens = append(cursor, layout->chunk_tokens, sizeof(int32_t));
+    layout->positions = append(cursor, layout->chunk_tokens, sizeof(int32_t));
+    layout->token_sequence = append(cursor, layout->chunk_tokens, sizeof(uint32_t));
+    layout->output_indices = append(cursor, layout->output_rows, sizeof(uint32_t));
+    layout->batch_tables =
+        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->slot_offsets = append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
+    layout->candidates = append(cursor, vocab, sizeof(llmir_candidate_t));
+    layout->recent = append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
+}
+
+llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
+                                      const llmir_pool_options_t* options,
+                                      llmir_pool_layout_t* out_layout,
+                                      llmir_error_t* error) {
+    llmir_pool_options_t own;
+    size_t cursor = 0;
+    memset(out_layout, 0, sizeof(*out_layout));
+    LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "pool options", error));
+    LLMIR_TRY(resolve(model, &own, out_layout, error));
+    LLMIR_TRY(lay_out_pages(model, out_layout, error));
+    lay_out_state(model, out_layout, &cursor);
+    out_layout->state = (llmir_arena_part_t){0, cursor};
+    out_layout->activations.offset = cursor;
+    for (uint32_t i = 0; i < model->plan.record->slot_count; ++i) {
+        (void)append(&cursor, 1, llmir_pool_slot_bytes(out_layout, &model->plan.slots[i]));
+    }
+    out_layout->activations.bytes = cursor - out_layout->activations.offset;
+    /* A plan without attention has empty pages; devices make no empty buffers. */
+    out_layout->kv = out_layout->page_bytes != 0
+                         ? append(&cursor, out_layout->page_count, out_layout->page_bytes)
+                         : append(&cursor, 1, ARENA_ALIGNMENT);
+    if (cursor == SIZE_MAX) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "pool: %u tokens in %u sessions, %u a pass, take more than the address "
+                          "space",
+                          out_layout->context_tokens, out_layout->session_count,
+                          out_layout->chunk_tokens);
+    }
+    out_layout->arena_bytes = cursor;
+    return LLMIR_STATUS_OK;
+}

@@ -1,0 +1,66 @@
+/* Where everything of a pool lies in its arena: computed once, used to announce the memory and to
+ * take it.
+ *
+ *   | state: pool, sessions, logits, page tables, batch | activations: slots | KV pages |
+ *
+ * Each of the three begins at a multiple of 64 bytes. */
+#ifndef LLMIR_POOL_LAYOUT_H
+#define LLMIR_POOL_LAYOUT_H
+
+#include "core/model.h"
+
+/* Most tokens of one pass. */
+#define LLMIR_POOL_MAX_CHUNK_TOKENS (1u << 20)
+
+/* An array inside the arena. */
+typedef struct llmir_arena_part {
+    size_t offset;
+    size_t bytes;
+} llmir_arena_part_t;
+
+typedef struct llmir_pool_layout {
+    /* The configuration, every default resolved. */
+    uint32_t context_tokens;
+    uint32_t session_count;
+    uint32_t chunk_tokens;
+    uint32_t output_rows;
+    uint32_t kv_type;
+    /* KV pages. */
+    uint32_t page_count;
+    uint32_t page_table_stride; /* pages of the longest sequence */
+    uint64_t page_bytes;
+    size_t text_bytes; /* of one session's text stream */
+    /* State. */
+    llmir_arena_part_t pool;
+    llmir_arena_part_t sessions;    /* llmir_session_t [session] */
+    llmir_arena_part_t text;        /* char [session][text_bytes] */
+    llmir_arena_part_t logits;      /* f32 [session][vocab] */
+    llmir_arena_part_t page_tables; /* u32 [session][stride] */
+    llmir_arena_part_t free_pages;  /* u32 [page] */
+    llmir_arena_part_t token_ids;   /* i32 [page][page_tokens] */
+    llmir_arena_part_t tokens;      /* i32 [chunk], as the next two */
+    llmir_arena_part_t positions;
+    llmir_arena_part_t token_sequence;
+    llmir_arena_part_t output_indices; /* u32 [output row] */
+    llmir_arena_part_t batch_tables;   /* u32 [session][stride] */
+    llmir_arena_part_t slot_offsets;   /* u64 [slot] */
+    llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */
+    llmir_arena_part_t recent;         /* i32 [LLMIR_SAMPLER_MAX_WINDOW] */
+    /* The three regions; offsets from the start of the arena. */
+    llmir_arena_part_t state;
+    llmir_arena_part_t activations;
+    llmir_arena_part_t kv;
+    size_t arena_bytes; /* of the one block */
+} llmir_pool_layout_t;
+
+/* Resolves the options (NULL: defaults) and lays the arena out.
+ * Errors: INVALID_ARGUMENT, CAPACITY (beyond the address space). */
+llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
+                                      const llmir_pool_options_t* options,
+                                      llmir_pool_layout_t* out_layout,
+                                      llmir_error_t* error);
+
+/* Bytes of a slot for the layout's token and output rows, a multiple of 64. */
+uint64_t llmir_pool_slot_bytes(const llmir_pool_layout_t* layout, const llmir_plan_slot_t* slot);
+
+#endif /* LLMIR_POOL_LAYOUT_H */

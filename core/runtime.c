@@ -1,0 +1,121 @@
+/* Runtimes: options, devices, log. */
+#include "core/runtime.h"
+
+#include <string.h>
+
+#include "core/options.h"
+
+uint32_t llmir_version(void) {
+    return (uint32_t)LLMIR_VERSION_MAJOR << 16 | LLMIR_VERSION_MINOR << 8 | LLMIR_VERSION_PATCH;
+}
+
+static llmir_status_t check_options(const llmir_runtime_options_t* options, llmir_error_t* error) {
+    const uint32_t known = LLMIR_RUNTIME_NO_BUNDLE_CODE;
+    if ((options->flags & ~known) != 0) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "runtime options: flags %#x, known are %#x", options->flags, known);
+    }
+    if (options->thread_count > LLMIR_RUNTIME_MAX_THREADS) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "runtime options: %u threads, at most %u", options->thread_count,
+                          LLMIR_RUNTIME_MAX_THREADS);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_runtime_create(const llmir_runtime_options_t* options,
+                                    llmir_runtime_t** out_runtime,
+                                    llmir_error_t* error) {
+    llmir_runtime_options_t own;
+    void* block = NULL;
+    if (out_runtime == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "out_runtime is NULL");
+    }
+    *out_runtime = NULL;
+    LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "runtime options", error));
+    LLMIR_TRY(check_options(&own, error));
+    const llmir_allocator_t allocator = llmir_allocator_or_default(own.allocator);
+    LLMIR_TRY(llmir_allocate(&allocator, sizeof(llmir_runtime_t), _Alignof(llmir_runtime_t),
+                             "runtime", &block, error));
+    llmir_runtime_t* runtime = block;
+    const uint32_t cores = llmir_cpu_count();
+    runtime->allocator = allocator;
+    runtime->log = own.log;
+    runtime->log_user = own.log_user;
+    runtime->thread_count = own.thread_count != 0 ? own.thread_count : cores;
+    if (runtime->thread_count > LLMIR_RUNTIME_MAX_THREADS) {
+        runtime->thread_count = LLMIR_RUNTIME_MAX_THREADS;
+    }
+    runtime->cpu_level_max = own.cpu_level_max;
+    runtime->flags = own.flags;
+    *out_runtime = runtime;
+    return LLMIR_STATUS_OK;
+}
+
+void llmir_runtime_destroy(llmir_runtime_t* runtime) {
+    if (runtime == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < LLMIR_TARGET_REGISTRY_MAX; ++i) {
+        if (runtime->devices[i] != NULL) {
+            runtime->devices[i]->target->device_destroy(runtime->devices[i]);
+        }
+    }
+    const llmir_allocator_t allocator = runtime->allocator;
+    llmir_free(&allocator, runtime, sizeof(*runtime), _Alignof(llmir_runtime_t));
+}
+
+uint32_t llmir_runtime_thread_count(const llmir_runtime_t* runtime) {
+    return runtime != NULL ? runtime->thread_count : 0;
+}
+
+void llmir_runtime_log(const llmir_runtime_t* runtime, llmir_log_level_t level, const char* text) {
+    if (runtime->log != NULL) {
+        runtime->log(level, text, runtime->log_user);
+    }
+}
+
+/* The device of one target, made at its first use. */
+static llmir_status_t open_device(llmir_runtime_t* runtime,
+                                  uint32_t index,
+                                  llmir_device_t** out_device,
+                                  llmir_error_t* error) {
+    const llmir_target_t* target = llmir_target_registry[index];
+    const llmir_device_options_t options = {.allocator = runtime->allocator,
+                                            .thread_count = runtime->thread_count,
+                                            .cpu_level_max = runtime->cpu_level_max,
+                                            .log = runtime->log,
+                                            .log_user = runtime->log_user};
+    if (runtime->devices[index] == NULL) {
+        if (!llmir_target_is_complete(target)) {
+            return llmir_fail(error, LLMIR_STATUS_INTERNAL, "target %u: its table is incomplete",
+                              index);
+        }
+        LLMIR_TRY(target->probe(&options, error));
+        LLMIR_TRY(target->device_create(&options, &runtime->devices[index], error));
+    }
+    *out_device = runtime->devices[index];
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_runtime_device(llmir_runtime_t* runtime,
+                                    const char* name,
+                                    llmir_device_t** out_device,
+                                    llmir_error_t* error) {
+    const int any = name == NULL || strcmp(name, "auto") == 0;
+    llmir_status_t status = LLMIR_STATUS_NOT_FOUND;
+    *out_device = NULL;
+    for (uint32_t i = 0; i < llmir_target_registry_count; ++i) {
+        if (!any && strcmp(name, llmir_target_registry[i]->name) != 0) {
+            continue;
+        }
+        status = open_device(runtime, i, out_device, error);
+        /* A target that does not work here makes room for the next one; lack of memory does not. */
+        if (status != LLMIR_STATUS_UNSUPPORTED) {
+            return status;
+        }
+    }
+    return status == LLMIR_STATUS_NOT_FOUND
+               ? llmir_fail(error, status, "device '%.32s': not part of this build", name)
+               : status;
+}

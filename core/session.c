@@ -1,0 +1,186 @@
+/* Sessions: places in a pool's arena, taken and given back. */
+#include "core/session.h"
+
+#include <string.h>
+
+#include "core/options.h"
+
+void llmir_session_end_generation(llmir_session_t* session) {
+    llmir_text_stream_reset(&session->stream);
+    session->generated_count = 0;
+    session->pending = -1;
+    session->finish = LLMIR_FINISH_NONE;
+}
+
+static llmir_session_t* free_session(llmir_pool_t* pool) {
+    for (uint32_t i = 0; i < pool->layout.session_count; ++i) {
+        if (!pool->sessions[i].in_use) {
+            return &pool->sessions[i];
+        }
+    }
+    return NULL;
+}
+
+/* Makes a free place of the arena a session; its memory lies beside those of the others. */
+static llmir_status_t init_session(llmir_pool_t* pool,
+                                   llmir_session_t* session,
+                                   const llmir_session_options_t* options,
+                                   llmir_error_t* error) {
+    const llmir_pool_layout_t* layout = &pool->layout;
+    const size_t index = (size_t)(session - pool->sessions);
+    const size_t row = layout->page_table_stride;
+    memset(session, 0, sizeof(*session));
+    LLMIR_TRY(
+        llmir_stop_set_init(&session->stops, options->stop_strings, options->stop_count, error));
+    LLMIR_TRY(llmir_sampler_init(&session->sampler, options->sampler, error));
+    session->pool = pool;
+    session->flags = options->flags;
+    session->max_tokens = options->max_tokens;
+    session->table.pages = llmir_pool_at(pool, layout->page_tables, index, row * sizeof(uint32_t));
+    session->logits = llmir_pool_at(pool, layout->logits, index,
+                                    pool->model->record->vocab_count * sizeof(float));
+    llmir_text_stream_init(&session->stream, &session->stops,
+                           llmir_pool_at(pool, layout->text, index, layout->text_bytes),
+                           layout->text_bytes);
+    llmir_session_end_generation(session);
+    session->in_use = 1;
+    return LLMIR_STATUS_OK;
+}
+
+/* The pool of a session that has one for itself. */
+static llmir_status_t make_private_pool(llmir_model_t* model,
+                                        const llmir_session_options_t* options,
+                                        llmir_pool_t** out_pool,
+                                        llmir_error_t* error) {
+    llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
+    pool_options.context_tokens = options->context_tokens;
+    pool_options.chunk_tokens = options->chunk_tokens;
+    pool_options.kv_type = options->kv_type;
+    pool_options.session_count = 1;
+    return llmir_pool_create(model, &pool_options, out_pool, error);
+}
+
+static llmir_status_t check_create(const llmir_model_t* model,
+                                   const llmir_pool_t* pool,
+                                   const llmir_session_options_t* options,
+                                   llmir_error_t* error) {
+    if (model == NULL || (pool != NULL && pool->model != model)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "session: the model is NULL or not the pool's");
+    }
+    if ((options->flags & ~(uint32_t)LLMIR_SESSION_IGNORE_END) != 0) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "session options: flags %#x, known are %#x", options->flags,
+                          (unsigned)LLMIR_SESSION_IGNORE_END);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_session_create(llmir_model_t* model,
+                                    llmir_pool_t* pool,
+                                    const llmir_session_options_t* options,
+                                    llmir_session_t** out_session,
+                                    llmir_error_t* error) {
+    llmir_session_options_t own;
+    const int is_private = pool == NULL;
+    if (out_session == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "session: out_session is NULL");
+    }
+    *out_session = NULL;
+    LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "session options", error));
+    LLMIR_TRY(check_create(model, pool, &own, error));
+    if (is_private) {
+        LLMIR_TRY(make_private_pool(model, &own, &pool, error));
+    }
+    llmir_session_t* session = free_session(pool);
+    const llmir_status_t status =
+        session != NULL
+            ? init_session(pool, session, &own, error)
+            : llmir_fail(error, LLMIR_STATUS_CAPACITY, "session: all %u of the pool are in use",
+                         pool->layout.session_count);
+    if (status != LLMIR_STATUS_OK) {
+        if (is_private) {
+            llmir_pool_destroy(pool);
+        }
+        return status;
+    }
+    session->owns_pool = is_private ? 1u : 0u;
+    *out_session = session;
+    return LLMIR_STATUS_OK;
+}
+
+void llmir_session_destroy(llmir_session_t* session) {
+    if (session == NULL) {
+        return;
+    }
+    llmir_pool_t* pool = session->pool;
+    const int owns_pool = session->owns_pool != 0;
+    llmir_kv_pages_shrink(&pool->pages, &session->table, 0);
+    session->in_use = 0;
+    if (owns_pool) {
+        llmir_pool_destroy(pool);
+    }
+}
+
+void llmir_session_reset(llmir_session_t* session) {
+    if (session == NULL) {
+        return;
+    }
+    llmir_kv_pages_shrink(&session->pool->pages, &session->table, 0);
+    session->position = 0;
+    session->has_logits = 0;
+    llmir_sampler_restart(&session->sampler);
+    llmir_session_end_generation(session);
+}
+
+llmir_status_t llmir_session_truncate(llmir_session_t* session,
+                                      uint32_t position,
+                                      llmir_error_t* error) {
+    if (session == NULL || position > session->position) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "truncate: position %u, the session is at %u", position,
+                          session != NULL ? session->position : 0u);
+    }
+    llmir_kv_pages_shrink(&session->pool->pages, &session->table, position);
+    session->position = position;
+    session->has_logits = 0;
+    llmir_session_end_generation(session);
+    return LLMIR_STATUS_OK;
+}
+
+uint32_t llmir_session_position(const llmir_session_t* session) {
+    return session != NULL ? session->position : 0;
+}
+
+const float* llmir_session_logits(const llmir_session_t* session) {
+    return session != NULL && session->has_logits ? session->logits : NULL;
+}
+
+llmir_status_t llmir_session_set_sampler(llmir_session_t* session,
+                                         const llmir_sampler_options_t* sampler,
+                                         llmir_error_t* error) {
+    llmir_sampler_t made;
+    if (session == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "set_sampler: the session is NULL");
+    }
+    LLMIR_TRY(llmir_sampler_init(&made, sampler, error));
+    session->sampler = made;
+    return LLMIR_STATUS_OK;
+}
+
+/* Both flags are plain atomics, so that a signal handler may run this. The order, the session's
+ * first, is what feed.c relies on. */
+void llmir_session_cancel(llmir_session_t* session) {
+    if (session != NULL) {
+        llmir_pool_t* pool = session->pool;
+        llmir_atomic_store_release(&session->cancel, 1);
+        (void)llmir_atomic_add(&pool->cancel_order, 1);
+        llmir_atomic_store_release(&pool->cancel, 1);
+    }
+}
+
+void llmir_session_clear_cancel(llmir_session_t* session) {
+    if (session != NULL) {
+        llmir_atomic_store_release(&session->cancel, 0);
+    }
+}

@@ -1,0 +1,42 @@
+/* A session: one sequence of a pool, with its sampler and its text. It lies in the pool's arena. */
+#ifndef LLMIR_SESSION_H
+#define LLMIR_SESSION_H
+
+#include "core/pool.h"
+#include "core/text_stream.h"
+
+struct llmir_session {
+    llmir_pool_t* pool;
+    uint32_t in_use;
+    uint32_t owns_pool;
+    uint32_t flags; /* llmir_session_flag_t */
+    uint32_t position;
+    llmir_page_table_t table; /* holds `position` tokens between calls */
+    float* logits;            /* f32 [vocab] */
+    uint32_t has_logits;
+    uint32_t is_fed; /* already part of the batch that is being built */
+    llmir_atomic_u32_t cancel;
+    /* Generation: from the last feed by the application on. */
+    llmir_sampler_t sampler;
+    llmir_stop_set_t stops;
+    llmir_text_stream_t stream;
+    uint32_t max_tokens;      /* 0: no limit */
+    uint32_t generated_count; /* tokens sampled and fed */
+    int32_t pending;          /* sampled, its text is in the stream, not fed yet; -1: none */
+    int32_t finish;           /* llmir_finish_t of the generation */
+};
+
+/* Ends the generation: the next token sampled begins a new one. */
+void llmir_session_end_generation(llmir_session_t* session);
+
+/* Feeds any number of tokens, chunk by chunk; the application's and the generation's way in. On
+ * failure the session is as before. */
+llmir_status_t llmir_session_run(llmir_session_t* session,
+                                 const int32_t* tokens,
+                                 size_t token_count,
+                                 llmir_error_t* error);
+
+/* Whether one more token fits the session's context and the pool. */
+int llmir_session_has_room(const llmir_session_t* session);
+
+#endif /* LLMIR_SESSION_H */
