@@ -12,8 +12,10 @@ set(LLMIR_CPU_KERNEL_SOURCES
   quantize.c
   rope_table.c)
 
-# Same bits everywhere: no contraction. The other flags free the optimiser of errno and traps.
-set(LLMIR_CPU_KERNEL_FLAGS -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math)
+# Same bits everywhere: no contraction. No calls of memset and the like made out of loops, because
+# code in bundles has no libc. The other flags free the optimiser of errno and traps.
+set(LLMIR_CPU_KERNEL_FLAGS -O3 -ffp-contract=off -fno-builtin -fno-math-errno
+  -fno-trapping-math)
 
 # Level "portable" is plain C, fits every processor and comes first.
 set(LLMIR_CPU_KERNEL_LEVEL_portable LLMIR_CPU_LEVEL_NONE)

@@ -5,7 +5,8 @@
  * Four chains keep the pipeline busy for one token. With many tokens the four chains are run one
  * after the other, each for TOKENS tokens at once, so that a weight is loaded once for all of them:
  *
- *   registers (AVX-512 / AVX2): TOKENS accumulators of 1 / 2 registers, 1 / 2 weights, 1 broadcast */
+ *   registers (AVX-512 / AVX2): TOKENS accumulators of 1 / 2 registers, 1 / 2 weights, 1 broadcast
+ */
 #ifndef LLMIR_CPU_LINEAR_FLOAT_H
 #define LLMIR_CPU_LINEAR_FLOAT_H
 
@@ -95,13 +96,28 @@ LLMIR_VEC void float_tokens(const linear_pass_t* pass, uint32_t layout, uint32_t
     }
 }
 
-LLMIR_VEC void linear_float_pass(const linear_pass_t* pass, uint32_t layout) {
+LLMIR_VEC void float_pass(const linear_pass_t* pass, uint32_t layout) {
     uint32_t token = 0;
     for (; token + LINEAR_FLOAT_TOKENS <= pass->token_count; token += LINEAR_FLOAT_TOKENS) {
         float_tokens(pass, layout, token);
     }
     for (; token < pass->token_count; token++) {
         float_token(pass, layout, token);
+    }
+}
+
+/* One instance per layout, with the layout a constant. */
+LLMIR_VEC void linear_float_pass(const linear_pass_t* pass, uint32_t layout) {
+    switch (layout) {
+        case LLMIR_LAYOUT_PANEL_F16:
+            float_pass(pass, LLMIR_LAYOUT_PANEL_F16);
+            break;
+        case LLMIR_LAYOUT_PANEL_BF16:
+            float_pass(pass, LLMIR_LAYOUT_PANEL_BF16);
+            break;
+        default:
+            float_pass(pass, LLMIR_LAYOUT_PANEL_F32);
+            break;
     }
 }
 

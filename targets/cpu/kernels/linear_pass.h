@@ -29,8 +29,8 @@ typedef struct linear_pass {
     const uint8_t* blocks; /* weights: the first block of the range */
     size_t block_bytes;
     uint32_t block_count;
-    uint32_t group;       /* columns of a block; 1 for float layouts */
-    const uint8_t* rows;  /* activations: the first token's, at the first column of the range */
+    uint32_t group;        /* columns of a block; 1 for float layouts */
+    const uint8_t* rows;   /* activations: the first token's, at the first column of the range */
     const uint8_t* scales; /* of that token and the first group of the range; Q8 only */
     size_t row_bytes;      /* distance of two tokens, of rows and scales alike */
     uint32_t token_count;

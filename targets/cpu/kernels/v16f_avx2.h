@@ -14,6 +14,8 @@ typedef struct v16i {
     __m256i b;
 } v16i;
 
+#define LLMIR_V16_REGISTERS 8 /* v16f values that registers can hold */
+
 #define LLMIR_V16_UNARY(name, op)        \
     LLMIR_VEC v16f name(v16f x) {        \
         return (v16f){op(x.a), op(x.b)}; \

@@ -8,6 +8,8 @@
 typedef __m512 v16f;
 typedef __m512i v16i;
 
+#define LLMIR_V16_REGISTERS 32 /* v16f values that registers can hold */
+
 LLMIR_VEC v16f v16_zero(void) {
     return _mm512_setzero_ps();
 }

@@ -13,6 +13,8 @@ typedef struct v16i {
     int32_t i[16];
 } v16i;
 
+#define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold, a guess */
+
 /* result.f[i] = expression(i) for each lane. */
 #define LLMIR_V16_LANES(expression) \
     v16f out;                       \

@@ -13,6 +13,8 @@ typedef struct v16i {
     __m128i r0, r1, r2, r3;
 } v16i;
 
+#define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold */
+
 #define LLMIR_V16_UNARY(name, op)                              \
     LLMIR_VEC v16f name(v16f x) {                              \
         return (v16f){op(x.r0), op(x.r1), op(x.r2), op(x.r3)}; \

@@ -7,17 +7,22 @@
  *   plain C   an array of 16         v16f_portable.h rounds twice too; once in test builds that
  *                                                    define LLMIR_KERNEL_EXACT_FMA and link libm
  *
- * Primitives (x, y, z: v16f; i: v16i, sixteen int32 lanes; p: memory, any alignment; n: lanes <
- * 16): v16_zero() v16_set1(f) v16_load(p) v16_store(p, x) v16_add v16_sub v16_mul v16_div
- * v16_sqrt(x) v16_abs(x): IEEE, correctly rounded v16_fma(x, y, z) = x * y + z v16_max(x, y) = x >
- * y ? x : y;  v16_min(x, y) = x < y ? x : y: y if one of them is NaN v16_select_lt(x, y, a, b) = x
- * < y ? a : b v16_load_f16 v16_store_f16 (nearest even) v16_load_bf16 v16_load_i8 v16_load_u8
- *   v16_round(x): nearest even int32; |x| must be below 2^22
- *   v16_exponent_bits(t): the low 8 bits of t's bit pattern moved into the exponent of a positive
- * f32 v16_sum(x): tree over lanes j + 8, + 4, + 2, + 1;  v16_max_lanes(x) v16i_zero() v16i_add
- * v16i_sum(i) v16i_store_i8(p, i): lanes must be in -128 .. 127 v16_load_n v16_store_n
- * v16_load_f16_n v16_store_f16_n: the first n lanes; the others load as 0 Functions with
- * exponentials are in vec16_math.h. */
+ * Primitives, with x, y, z: v16f; i: v16i, sixteen int32 lanes; p: memory of any alignment; n < 16:
+ *
+ *  - v16_zero() v16_set1(f) v16_load(p) v16_store(p, x)
+ *  - v16_add v16_sub v16_mul v16_div v16_sqrt v16_abs: IEEE, correctly rounded
+ *  - v16_fma(x, y, z) = x * y + z
+ *  - v16_max(x, y) = x > y ? x : y and v16_min(x, y) = x < y ? x : y: y if one is NaN
+ *  - v16_select_lt(x, y, a, b) = x < y ? a : b
+ *  - v16_load_f16 v16_store_f16 (nearest even) v16_load_bf16 v16_load_i8 v16_load_u8
+ *  - v16_round(x): nearest even int32; |x| must be below 2^22
+ *  - v16_exponent_bits(x): the low 8 bits of x's pattern as the exponent of a positive f32
+ *  - v16_sum(x): a tree over lanes j + 8, + 4, + 2, + 1; v16_max_lanes(x)
+ *  - v16i_zero() v16i_add v16i_sum(i) v16i_store_i8(p, i): lanes must be in -128 .. 127
+ *  - v16_load_n v16_store_n v16_load_f16_n v16_store_f16_n: the first n lanes; others load as 0
+ *  - LLMIR_V16_REGISTERS: how many v16f the registers hold, for choosing blockings
+ *
+ * Functions with exponentials are in vec16_math.h. */
 #ifndef LLMIR_CPU_VEC16_H
 #define LLMIR_CPU_VEC16_H
 

@@ -1,0 +1,272 @@
+/* One piece of 256 keys for some rows: scores, exponentials, values, and the merge with the pieces
+ * before it. attention_tile.h has the loops over registers. */
+#ifndef LLMIR_CPU_ATTENTION_PIECE_H
+#define LLMIR_CPU_ATTENTION_PIECE_H
+
+#include "targets/cpu/kernels/attention_tile.h"
+
+/* One function per number of rows and type of cache:
+ * attention_scores_<n>_<type>: scores of all groups of the piece for n rows;
+ * attention_values_<n>_<type>: tile->sums of `span` * 16 columns for the rows' joint keys. */
+#define ATTENTION_DEFINE(n, type, is_f32)                                                      \
+    static void attention_scores_##n##_##type(attention_tile_t* tile,                          \
+                                              const attention_piece_t* piece) {                \
+        const uint32_t span = ATTENTION_SPAN(n);                                               \
+        uint32_t g = piece->group_begin;                                                       \
+        for (; g + span <= piece->group_end; g += span) {                                      \
+            attention_score_groups(tile, piece, g, n, ATTENTION_SPAN(n), is_f32);              \
+        }                                                                                      \
+        for (; ATTENTION_SPAN(n) > 1 && g < piece->group_end; ++g) {                           \
+            attention_score_groups(tile, piece, g, n, 1, is_f32);                              \
+        }                                                                                      \
+    }                                                                                          \
+    static void attention_values_##n##_##type(attention_tile_t* tile,                          \
+                                              const attention_piece_t* piece,                  \
+                                              const attention_range_t* range, uint32_t span) { \
+        if (span > 1u) {                                                                       \
+            attention_add_values(tile, piece, *range, n, ATTENTION_SPAN(n), is_f32);           \
+        } else {                                                                               \
+            attention_add_values(tile, piece, *range, n, 1, is_f32);                           \
+        }                                                                                      \
+    }
+
+/* Calls FUNCTION_<rows>_<type>(...) of the right type. */
+#define ATTENTION_CASE(n, function, is_f32, ...) \
+    case n:                                      \
+        if (is_f32) {                            \
+            function##_##n##_f32(__VA_ARGS__);   \
+        } else {                                 \
+            function##_##n##_f16(__VA_ARGS__);   \
+        }                                        \
+        break;
+
+#define ATTENTION_DEFINE_ROWS(n) \
+    ATTENTION_DEFINE(n, f16, 0)  \
+    ATTENTION_DEFINE(n, f32, 1)
+ATTENTION_DEFINE_ROWS(1)
+ATTENTION_DEFINE_ROWS(2)
+#if ATTENTION_MAX_ROWS == 6
+ATTENTION_DEFINE_ROWS(3)
+ATTENTION_DEFINE_ROWS(4)
+ATTENTION_DEFINE_ROWS(6)
+#define ATTENTION_DISPATCH(count, ...) \
+    switch (count) {                   \
+        ATTENTION_CASE(1, __VA_ARGS__) \
+        ATTENTION_CASE(2, __VA_ARGS__) \
+        ATTENTION_CASE(3, __VA_ARGS__) \
+        ATTENTION_CASE(4, __VA_ARGS__) \
+        ATTENTION_CASE(6, __VA_ARGS__) \
+    }
+
+/* How many of `left` rows go next, so that no remainder is slow. */
+static inline uint32_t attention_next_rows(uint32_t left) {
+    static const uint8_t small[8] = {0, 1, 2, 3, 4, 3, 6, 4};
+    return left < 8u ? small[left] : 6u;
+}
+static inline uint32_t attention_span(uint32_t rows) {
+    (void)rows;
+    return ATTENTION_SPAN(rows);
+}
+#else
+#define ATTENTION_DISPATCH(count, ...) \
+    switch (count) {                   \
+        ATTENTION_CASE(1, __VA_ARGS__) \
+        ATTENTION_CASE(2, __VA_ARGS__) \
+    }
+static inline uint32_t attention_next_rows(uint32_t left) {
+    return left < 2u ? left : 2u;
+}
+static inline uint32_t attention_span(uint32_t rows) {
+    (void)rows;
+    return 1u;
+}
+#endif
+
+/* Lanes of group `group` outside [begin, end) become minus infinity. */
+LLMIR_VEC v16f attention_mask(v16f scores, uint32_t group, uint32_t begin, uint32_t end) {
+    static const float lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const v16f index = v16_add(v16_load(lane), v16_set1((float)(group * LLMIR_KV_GROUP)));
+    const v16f nothing = v16_set1(-__builtin_inff());
+    const v16f upper = v16_select_lt(index, v16_set1((float)end), scores, nothing);
+    return v16_select_lt(index, v16_set1((float)begin), nothing, upper);
+}
+
+/* Scores of row r -> exponentials, with their maximum and sum. */
+static void attention_exponentials(attention_tile_t* tile,
+                                   const attention_piece_t* piece,
+                                   uint32_t r) {
+    const attention_row_t* row = &tile->rows[r];
+    const uint32_t first = row->begin / LLMIR_KV_GROUP;
+    const uint32_t last = (row->end - 1u) / LLMIR_KV_GROUP;
+    v16f maxima = v16_set1(-__builtin_inff());
+    for (uint32_t g = first; g <= last; ++g) {
+        float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
+        v16f s = v16_load(scores);
+        if (piece->soft_cap != 0.0f) {
+            s = v16_soft_cap(s, piece->soft_cap);
+        }
+        if (g == first || g == last) {
+            s = attention_mask(s, g, row->begin, row->end);
+        }
+        v16_store(scores, s);
+        maxima = v16_max(s, maxima);
+    }
+    tile->m[r] = v16_max_lanes(maxima);
+    const v16f m = v16_set1(tile->m[r]);
+    v16f sums = v16_zero();
+    for (uint32_t g = first; g <= last; ++g) {
+        float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
+        const v16f p = v16_exp_nonpositive(v16_sub(v16_load(scores), m));
+        v16_store(scores, p);
+        sums = v16_add(sums, p);
+    }
+    tile->l[r] = v16_sum(sums);
+}
+
+/* Merges maxima and sums of the piece into the rows, and leaves the factors for the values. A row
+ * without a piece has m = -infinity and l = 0: keep = 0, add = 1. */
+static void attention_merge_sums(attention_tile_t* tile, uint32_t count) {
+    float old_m[LLMIR_LANES] = {0};
+    float old_l[LLMIR_LANES] = {0};
+    for (uint32_t r = 0; r < count; ++r) {
+        old_m[r] = tile->rows[r].m;
+        old_l[r] = tile->rows[r].l;
+    }
+    const v16f piece_m = v16_load(tile->m);
+    const v16f m = v16_max(v16_load(old_m), piece_m);
+    const v16f keep = v16_exp_nonpositive(v16_sub(v16_load(old_m), m));
+    const v16f add = v16_exp_nonpositive(v16_sub(piece_m, m));
+    const v16f l = v16_fma(v16_load(tile->l), add, v16_mul(v16_load(old_l), keep));
+    v16_store(tile->keep, keep);
+    v16_store(tile->add, add);
+    v16_store(tile->m, m);
+    v16_store(tile->l, l);
+}
+
+/* out = out * keep + sums * add for `n` columns; out is not read for the first piece. */
+LLMIR_VEC void attention_merge_values(const attention_tile_t* tile,
+                                      uint32_t r,
+                                      uint32_t column,
+                                      uint32_t n) {
+    const attention_row_t* row = &tile->rows[r];
+    const v16f keep = v16_set1(tile->keep[r]);
+    const v16f add = v16_set1(tile->add[r]);
+    for (uint32_t i = 0; i < n; i += LLMIR_LANES) {
+        float* out = row->out + column + i;
+        v16f sums = v16_load(&tile->sums[r][i]);
+        if (row->l != 0.0f) {
+            sums = v16_fma(sums, add, v16_mul(v16_load_upto(out, n - i), keep));
+        }
+        v16_store_upto(out, sums, n - i);
+    }
+}
+
+/* The part of the keys that all rows look at; empty ranges are {0, 0}. */
+static inline attention_range_t attention_joint_range(const attention_tile_t* tile,
+                                                      uint32_t count) {
+    attention_range_t joint = {0, 0, ATTENTION_PIECE, 0};
+    for (uint32_t r = 0; r < count; ++r) {
+        joint.begin = tile->rows[r].begin > joint.begin ? tile->rows[r].begin : joint.begin;
+        joint.end = tile->rows[r].end < joint.end ? tile->rows[r].end : joint.end;
+    }
+    return joint.begin < joint.end ? joint : (attention_range_t){0, 0, 0, 0};
+}
+
+/* Adds the values of one row for keys [begin, end); `span` is that of the tile's shape, or 1. */
+static void attention_row_values(attention_tile_t* tile,
+                                 const attention_piece_t* piece,
+                                 attention_range_t range,
+                                 uint32_t span) {
+    if (range.begin < range.end) {
+        ATTENTION_DISPATCH(1, attention_values, piece->is_f32, tile, piece, &range, span)
+    }
+}
+
+/* tile->sums of `span` * 16 columns from `joint.column` on. Each row takes its keys in ascending
+ * order: what lies before the joint part, the joint part, what lies behind. */
+static void attention_column_values(attention_tile_t* tile,
+                                    const attention_piece_t* piece,
+                                    uint32_t count,
+                                    attention_range_t joint,
+                                    uint32_t span) {
+    const int has_joint = joint.begin < joint.end;
+    for (uint32_t r = 0; r < count; ++r) {
+        const attention_row_t* row = &tile->rows[r];
+        const uint32_t end = has_joint ? joint.begin : row->end;
+        attention_row_values(tile, piece, (attention_range_t){r, row->begin, end, joint.column},
+                             span);
+    }
+    if (!has_joint) {
+        return;
+    }
+    ATTENTION_DISPATCH(count, attention_values, piece->is_f32, tile, piece, &joint, span)
+    for (uint32_t r = 0; r < count; ++r) {
+        const attention_range_t rest = {r, joint.end, tile->rows[r].end, joint.column};
+        attention_row_values(tile, piece, rest, span);
+    }
+}
+
+/* Sums of p * v, merged into the rows' outputs. */
+static void attention_values(attention_tile_t* tile,
+                             const attention_piece_t* piece,
+                             uint32_t count) {
+    attention_range_t joint = attention_joint_range(tile, count);
+    const uint32_t head_dim = piece->head_dim;
+    uint32_t n = 0;
+    for (uint32_t column = 0; column < head_dim; column += n) {
+        const uint32_t left = head_dim - column;
+        const uint32_t widest = attention_span(count);
+        const uint32_t span = left >= widest * LLMIR_LANES ? widest : 1u;
+        n = left < LLMIR_LANES ? left : span * LLMIR_LANES;
+        joint.column = column;
+        for (uint32_t r = 0; r < count; ++r) {
+            for (uint32_t s = 0; s < span; ++s) {
+                v16_store(&tile->sums[r][s * LLMIR_LANES], v16_zero());
+            }
+            if (n < LLMIR_LANES) {
+                const attention_row_t* row = &tile->rows[r];
+                const attention_range_t all = {r, row->begin, row->end, column};
+                attention_add_values_n(tile, piece, all, n);
+            }
+        }
+        if (n >= LLMIR_LANES) {
+            attention_column_values(tile, piece, count, joint, span);
+        }
+        for (uint32_t r = 0; r < count; ++r) {
+            attention_merge_values(tile, r, column, n);
+        }
+    }
+}
+
+/* Takes the first rows of `rows` through the piece; returns how many. */
+static uint32_t attention_tile_run(const attention_piece_t* piece,
+                                   attention_row_t* rows,
+                                   uint32_t left) {
+    const uint32_t count = attention_next_rows(left);
+    attention_tile_t tile;
+    tile.rows = rows;
+    v16_store(tile.m, v16_zero());
+    v16_store(tile.l, v16_zero());
+    ATTENTION_DISPATCH(count, attention_scores, piece->is_f32, &tile, piece)
+    for (uint32_t r = 0; r < count; ++r) {
+        attention_exponentials(&tile, piece, r);
+    }
+    attention_merge_sums(&tile, count);
+    attention_values(&tile, piece, count);
+    for (uint32_t r = 0; r < count; ++r) {
+        rows[r].m = tile.m[r];
+        rows[r].l = tile.l[r];
+    }
+    return count;
+}
+
+/* out /= l, after the last piece. */
+static inline void attention_row_finish(const attention_row_t* row, uint32_t head_dim) {
+    const v16f l = v16_set1(row->l);
+    for (uint32_t i = 0; i < head_dim; i += LLMIR_LANES) {
+        const uint32_t left = head_dim - i;
+        v16_store_upto(row->out + i, v16_div(v16_load_upto(row->out + i, left), l), left);
+    }
+}
+
+#endif /* LLMIR_CPU_ATTENTION_PIECE_H */

@@ -1,0 +1,177 @@
+/* The inner part of attention: a few query rows against one piece of 256 keys, with everything that
+ * is accumulated in registers. A shape (rows, span) computes `rows` query rows times `span` vectors
+ * of sixteen keys (scores) or of sixteen elements (values). Shapes change speed, never bits. */
+#ifndef LLMIR_CPU_ATTENTION_TILE_H
+#define LLMIR_CPU_ATTENTION_TILE_H
+
+#include "targets/cpu/kernels/kv_cache.h"
+#include "targets/cpu/kernels/vec16_math.h"
+
+#define ATTENTION_PIECE 256u
+#define ATTENTION_GROUPS (ATTENTION_PIECE / LLMIR_KV_GROUP)
+
+/* The largest shapes whose accumulators (rows * span), converted vectors (span) and one broadcast
+ * fit into the registers of the ISA. */
+#define ATTENTION_MAX_SPAN 4
+#if LLMIR_V16_REGISTERS >= 32
+#define ATTENTION_MAX_ROWS 6
+#define ATTENTION_SPAN(rows) 4
+#elif LLMIR_V16_REGISTERS >= 8
+#define ATTENTION_MAX_ROWS 6
+#define ATTENTION_SPAN(rows) ((rows) <= 3 ? 2 : 1)
+#else
+#define ATTENTION_MAX_ROWS 2
+#define ATTENTION_SPAN(rows) 1
+#endif
+
+/* A piece as its rows see it. */
+typedef struct attention_piece {
+    const uint8_t* keys[ATTENTION_GROUPS];   /* [head_dim][16] each */
+    const uint8_t* values[ATTENTION_GROUPS]; /* [16][head_dim] each */
+    uint32_t group_begin;                    /* groups that rows look at; others are not set */
+    uint32_t group_end;
+    uint32_t head_dim;
+    int is_f32;
+    float scale;
+    float soft_cap; /* 0: none */
+} attention_piece_t;
+
+/* One query head of one token. */
+typedef struct attention_row {
+    const float* q;
+    float* out;         /* sum of values of the pieces so far, not yet divided by l */
+    uint32_t first_key; /* absolute positions */
+    uint32_t last_key;  /* one past */
+    uint32_t begin;     /* the part of them in this piece, relative to it */
+    uint32_t end;
+    float m; /* maximum of the scores so far */
+    float l; /* sum of exp(score - m) so far; 0: no piece yet */
+} attention_row_t;
+
+/* Rows that go through a piece together. Arrays by row have 16 entries: they are v16f too. */
+typedef struct attention_tile {
+    attention_row_t* rows;
+    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];                /* then exp(score - m) */
+    float sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN * LLMIR_LANES]; /* of values, some columns */
+    float m[LLMIR_LANES];                                             /* of this piece */
+    float l[LLMIR_LANES];
+    float keep[LLMIR_LANES]; /* factor of what the rows hold so far */
+    float add[LLMIR_LANES];  /* factor of this piece */
+} attention_tile_t;
+
+/* Keys [begin, end) for rows from `row` on, elements from `column` on. */
+typedef struct attention_range {
+    uint32_t row;
+    uint32_t begin;
+    uint32_t end;
+    uint32_t column;
+} attention_range_t;
+
+LLMIR_VEC v16f attention_load(const uint8_t* p, size_t element, int is_f32) {
+    return is_f32 ? v16_load((const float*)p + element)
+                  : v16_load_f16((const uint16_t*)p + element);
+}
+
+LLMIR_VEC v16f attention_load_n(const uint8_t* p, size_t element, int is_f32, uint32_t n) {
+    return is_f32 ? v16_load_n((const float*)p + element, n)
+                  : v16_load_f16_n((const uint16_t*)p + element, n);
+}
+
+/* Scores of groups group .. group + span - 1 for rows 0 .. rows - 1. */
+LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
+                                      const attention_piece_t* piece,
+                                      uint32_t group,
+                                      const int rows,
+                                      const int span,
+                                      const int is_f32) {
+    v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
+    const float* q[ATTENTION_MAX_ROWS];
+    const uint8_t* keys[ATTENTION_MAX_SPAN];
+    for (int r = 0; r < rows; ++r) {
+        q[r] = tile->rows[r].q;
+        for (int s = 0; s < span; ++s) {
+            sums[r][s] = v16_zero();
+        }
+    }
+    for (int s = 0; s < span; ++s) {
+        keys[s] = piece->keys[group + (uint32_t)s];
+    }
+    const size_t head_dim = piece->head_dim;
+    for (size_t d = 0; d < head_dim; ++d) {
+        v16f k[ATTENTION_MAX_SPAN];
+        for (int s = 0; s < span; ++s) {
+            k[s] = attention_load(keys[s], d * LLMIR_KV_GROUP, is_f32);
+        }
+        for (int r = 0; r < rows; ++r) {
+            const v16f element = v16_set1(q[r][d]);
+            for (int s = 0; s < span; ++s) {
+                sums[r][s] = v16_fma(element, k[s], sums[r][s]);
+            }
+        }
+    }
+    const v16f scale = v16_set1(piece->scale);
+    for (int r = 0; r < rows; ++r) {
+        for (int s = 0; s < span; ++s) {
+            v16_store(&tile->scores[r][(group + (uint32_t)s) * LLMIR_KV_GROUP],
+                      v16_mul(sums[r][s], scale));
+        }
+    }
+}
+
+/* tile->sums += p * v over a range of keys, for `rows` rows and `span` * 16 elements. */
+LLMIR_VEC void attention_add_values(attention_tile_t* tile,
+                                    const attention_piece_t* piece,
+                                    const attention_range_t range,
+                                    const int rows,
+                                    const int span,
+                                    const int is_f32) {
+    v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
+    for (int r = 0; r < rows; ++r) {
+        for (int s = 0; s < span; ++s) {
+            sums[r][s] = v16_load(&tile->sums[range.row + (uint32_t)r][s * 16]);
+        }
+    }
+    const size_t head_dim = piece->head_dim;
+    for (uint32_t key = range.begin; key < range.end;) {
+        const uint32_t group = key / LLMIR_KV_GROUP;
+        const uint32_t group_end = (group + 1u) * LLMIR_KV_GROUP;
+        const uint32_t stop = group_end < range.end ? group_end : range.end;
+        const uint8_t* values = piece->values[group];
+        const float* p = &tile->scores[range.row][key];
+        size_t element = (key % LLMIR_KV_GROUP) * head_dim + range.column;
+        for (; key < stop; ++key, ++p, element += head_dim) {
+            v16f v[ATTENTION_MAX_SPAN];
+            for (int s = 0; s < span; ++s) {
+                v[s] = attention_load(values, element + (size_t)s * LLMIR_LANES, is_f32);
+            }
+            for (int r = 0; r < rows; ++r) {
+                const v16f weight = v16_set1(p[(uint32_t)r * ATTENTION_PIECE]);
+                for (int s = 0; s < span; ++s) {
+                    sums[r][s] = v16_fma(weight, v[s], sums[r][s]);
+                }
+            }
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+        for (int s = 0; s < span; ++s) {
+            v16_store(&tile->sums[range.row + (uint32_t)r][s * 16], sums[r][s]);
+        }
+    }
+}
+
+/* The same for one row and the last `n` elements of a head whose size is no multiple of 16. */
+static inline void attention_add_values_n(attention_tile_t* tile,
+                                          const attention_piece_t* piece,
+                                          const attention_range_t range,
+                                          uint32_t n) {
+    v16f sums = v16_load(tile->sums[range.row]);
+    for (uint32_t key = range.begin; key < range.end; ++key) {
+        const uint8_t* values = piece->values[key / LLMIR_KV_GROUP];
+        const size_t element = (size_t)(key % LLMIR_KV_GROUP) * piece->head_dim + range.column;
+        const v16f v = attention_load_n(values, element, piece->is_f32, n);
+        sums = v16_fma(v16_set1(tile->scores[range.row][key]), v, sums);
+    }
+    v16_store(tile->sums[range.row], sums);
+}
+
+#endif /* LLMIR_CPU_ATTENTION_TILE_H */
