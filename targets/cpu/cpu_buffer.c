@@ -1,0 +1,106 @@
+/* Buffers are plain memory: one block with the struct in front, or memory of the caller. */
+#include <string.h>
+
+#include "core/base/size.h"
+#include "targets/cpu/cpu_device.h"
+
+/* The struct, rounded up so that the data behind it is aligned. */
+#define HEADER_BYTES \
+    ((sizeof(llmir_cpu_buffer_t) + LLMIR_CPU_ALIGNMENT - 1) & ~(size_t)(LLMIR_CPU_ALIGNMENT - 1))
+
+static llmir_status_t create_block(llmir_device_t* device,
+                                   size_t data_bytes,
+                                   llmir_cpu_buffer_t** out_buffer,
+                                   llmir_error_t* error) {
+    const llmir_cpu_device_t* cpu = (const llmir_cpu_device_t*)device;
+    size_t block_bytes;
+    if (!llmir_size_add(HEADER_BYTES, data_bytes, &block_bytes)) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "buffer: %zu bytes", data_bytes);
+    }
+    void* block = NULL;
+    LLMIR_TRY(
+        llmir_allocate(&cpu->allocator, block_bytes, LLMIR_CPU_ALIGNMENT, "buffer", &block, error));
+    llmir_cpu_buffer_t* buffer = block;
+    buffer->base.device = device;
+    buffer->block_bytes = block_bytes;
+    *out_buffer = buffer;
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_cpu_buffer_create(llmir_device_t* device,
+                                       size_t bytes,
+                                       llmir_buffer_t** out_buffer,
+                                       llmir_error_t* error) {
+    *out_buffer = NULL;
+    llmir_cpu_buffer_t* buffer = NULL;
+    LLMIR_TRY(create_block(device, bytes, &buffer, error));
+    buffer->base.bytes = bytes;
+    buffer->data = (uint8_t*)buffer + HEADER_BYTES;
+    *out_buffer = &buffer->base;
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_cpu_buffer_import(llmir_device_t* device,
+                                       void* memory,
+                                       size_t bytes,
+                                       llmir_buffer_t** out_buffer,
+                                       llmir_error_t* error) {
+    *out_buffer = NULL;
+    if ((uintptr_t)memory % LLMIR_CPU_ALIGNMENT != 0) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "imported memory at %p: expected an alignment of %u bytes", memory,
+                          LLMIR_CPU_ALIGNMENT);
+    }
+    llmir_cpu_buffer_t* buffer = NULL;
+    LLMIR_TRY(create_block(device, 0, &buffer, error));
+    buffer->base.bytes = bytes;
+    buffer->data = memory;
+    *out_buffer = &buffer->base;
+    return LLMIR_STATUS_OK;
+}
+
+void llmir_cpu_buffer_destroy(llmir_buffer_t* base) {
+    llmir_cpu_buffer_t* buffer = (llmir_cpu_buffer_t*)base;
+    if (buffer != NULL) {
+        const llmir_cpu_device_t* device = (const llmir_cpu_device_t*)base->device;
+        llmir_free(&device->allocator, buffer, buffer->block_bytes, LLMIR_CPU_ALIGNMENT);
+    }
+}
+
+static llmir_status_t check_range(const llmir_buffer_t* buffer,
+                                  size_t offset,
+                                  size_t bytes,
+                                  llmir_error_t* error) {
+    if (!llmir_range_fits(offset, bytes, buffer->bytes)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "buffer of %zu bytes: %zu bytes at offset %zu do not fit", buffer->bytes,
+                          bytes, offset);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_cpu_buffer_write(
+    llmir_buffer_t* buffer, size_t offset, const void* data, size_t bytes, llmir_error_t* error) {
+    LLMIR_TRY(check_range(buffer, offset, bytes, error));
+    if (bytes > 0) {
+        memcpy(((llmir_cpu_buffer_t*)buffer)->data + offset, data, bytes);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_cpu_buffer_read(
+    llmir_buffer_t* buffer, size_t offset, void* data, size_t bytes, llmir_error_t* error) {
+    LLMIR_TRY(check_range(buffer, offset, bytes, error));
+    if (bytes > 0) {
+        memcpy(data, ((const llmir_cpu_buffer_t*)buffer)->data + offset, bytes);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+void* llmir_cpu_buffer_map(llmir_buffer_t* buffer) {
+    return ((llmir_cpu_buffer_t*)buffer)->data;
+}
+
+void llmir_cpu_buffer_unmap(llmir_buffer_t* buffer) {
+    (void)buffer;
+}
