@@ -2,6 +2,7 @@
  *
  * The rows of a panel lie interleaved, so the bytes of one row are gathered sixteen columns at a
  * time and then converted together. Products with integer weights are exact in f32. */
+#include "quant/half.h"
 #include "quant/quant_layout.h"
 #include "targets/cpu/kernels/kernel.h"
 #include "targets/cpu/kernels/tiles.h"
@@ -16,11 +17,9 @@ void LLMIR_KERNEL_NAME(embed)(const llmir_cpu_call_t* call,
 
 /* One f16 of a block's scales or minima, in all lanes. */
 LLMIR_VEC v16f embed_f16(const uint8_t* scales, uint32_t lane) {
-    uint16_t bits[16] = {0};
-    __builtin_memcpy(bits, scales + lane * 2u, 2);
-    float value[16];
-    v16_store(value, v16_load_f16(bits));
-    return v16_set1(value[0]);
+    uint16_t bits;
+    __builtin_memcpy(&bits, scales + lane * 2u, 2);
+    return v16_set1(llmir_f16_to_f32(bits));
 }
 
 /* A row of PANEL_S4 or PANEL_U4. `panel` holds the row in lane `lane`. */

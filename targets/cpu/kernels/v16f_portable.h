@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "quant/half.h"
+
 typedef struct v16f {
     float f[16];
 } v16f;
@@ -23,12 +25,12 @@ typedef struct v16i {
     }                               \
     return out
 
-LLMIR_VEC uint32_t llmir_f32_bits(float f) {
+LLMIR_VEC uint32_t v16_lane_bits(float f) {
     uint32_t bits;
     __builtin_memcpy(&bits, &f, 4);
     return bits;
 }
-LLMIR_VEC float llmir_f32_from_bits(uint32_t bits) {
+LLMIR_VEC float v16_lane_from_bits(uint32_t bits) {
     float f;
     __builtin_memcpy(&f, &bits, 4);
     return f;
@@ -77,43 +79,10 @@ LLMIR_VEC v16f v16_sqrt(v16f x) {
     LLMIR_V16_LANES(__builtin_sqrtf(x.f[i]));
 }
 LLMIR_VEC v16f v16_abs(v16f x) {
-    LLMIR_V16_LANES(llmir_f32_from_bits(llmir_f32_bits(x.f[i]) & 0x7fffffffu));
+    LLMIR_V16_LANES(v16_lane_from_bits(v16_lane_bits(x.f[i]) & 0x7fffffffu));
 }
 LLMIR_VEC v16f v16_select_lt(v16f x, v16f y, v16f a, v16f b) {
     LLMIR_V16_LANES(x.f[i] < y.f[i] ? a.f[i] : b.f[i]);
-}
-
-/* binary16 -> binary32. Subnormals are made normal by an exact subtraction. */
-LLMIR_VEC float llmir_f16_to_f32(uint16_t h) {
-    const uint32_t magnitude = (uint32_t)(h & 0x7fffu) << 13;
-    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-    const uint32_t exponent = magnitude & (0x7c00u << 13);
-    uint32_t bits = magnitude + ((127u - 15u) << 23);
-    if (exponent == (0x7c00u << 13)) {
-        bits += (127u - 15u) << 23;
-        bits |= magnitude > exponent ? 1u << 22 : 0u; /* NaNs become quiet */
-    } else if (exponent == 0) {
-        bits = llmir_f32_bits(llmir_f32_from_bits(magnitude + ((127u - 14u) << 23)) -
-                              llmir_f32_from_bits((127u - 14u) << 23));
-    }
-    return llmir_f32_from_bits(bits | sign);
-}
-
-/* binary32 -> binary16, nearest even. Results below 2^-14 are rounded by adding 0.5, whose unit in
- * the last place is the smallest subnormal. */
-LLMIR_VEC uint16_t llmir_f32_to_f16(float f) {
-    const uint32_t magnitude = llmir_f32_bits(f) & 0x7fffffffu;
-    const uint32_t sign = (llmir_f32_bits(f) >> 16) & 0x8000u;
-    uint32_t bits;
-    if (magnitude >= (127u + 16u) << 23) {
-        const uint32_t is_nan = magnitude > 0x7f800000u;
-        bits = 0x7c00u | (is_nan ? 0x200u | ((magnitude >> 13) & 0x1ffu) : 0u);
-    } else if (magnitude < (127u - 14u) << 23) {
-        bits = llmir_f32_bits(llmir_f32_from_bits(magnitude) + 0.5f) - (126u << 23);
-    } else {
-        bits = (magnitude + 0xfffu + ((magnitude >> 13) & 1u) - ((127u - 15u) << 23)) >> 13;
-    }
-    return (uint16_t)(bits | sign);
 }
 
 LLMIR_VEC v16f v16_load_f16(const uint16_t* p) {
@@ -125,7 +94,7 @@ LLMIR_VEC void v16_store_f16(uint16_t* p, v16f x) {
     }
 }
 LLMIR_VEC v16f v16_load_bf16(const uint16_t* p) {
-    LLMIR_V16_LANES(llmir_f32_from_bits((uint32_t)p[i] << 16));
+    LLMIR_V16_LANES(llmir_bf16_to_f32(p[i]));
 }
 LLMIR_VEC v16f v16_load_i8(const int8_t* p) {
     LLMIR_V16_LANES((float)p[i]);
@@ -139,12 +108,12 @@ LLMIR_VEC v16f v16_load_u8(const uint8_t* p) {
 LLMIR_VEC v16i v16_round(v16f x) {
     v16i out;
     for (int i = 0; i < 16; ++i) {
-        out.i[i] = (int32_t)(llmir_f32_bits(x.f[i] + 0x1.8p23f) - 0x4b400000u);
+        out.i[i] = (int32_t)(v16_lane_bits(x.f[i] + 0x1.8p23f) - 0x4b400000u);
     }
     return out;
 }
 LLMIR_VEC v16f v16_exponent_bits(v16f t) {
-    LLMIR_V16_LANES(llmir_f32_from_bits(llmir_f32_bits(t.f[i]) << 23));
+    LLMIR_V16_LANES(v16_lane_from_bits(v16_lane_bits(t.f[i]) << 23));
 }
 
 LLMIR_VEC float v16_sum(v16f x) {
