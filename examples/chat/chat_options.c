@@ -9,7 +9,7 @@ static const char usage[] =
     "Without -p it is a conversation: type /help there.\n"
     "  -p PROMPT            answer this and leave\n"
     "  -s SYSTEM            system prompt\n"
-    "  -n MAX_TOKENS        longest answer (1024)\n"
+    "  -n MAX_TOKENS        longest answer (1024), 0: no limit\n"
     "  --raw                no chat template: continue the text of -p\n"
     "  --temperature T      0.7; 0 is greedy\n"
     "  --top-k K            40, 0 is off\n"

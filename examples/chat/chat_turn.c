@@ -51,8 +51,8 @@ static void note_finish(const llmir_piece_t* piece) {
 /* Generates until the model ends its turn, a limit is met or Ctrl-C. */
 static llmir_status_t stream_answer(chat_t* chat, double start_ms, llmir_error_t* error) {
     const double answer_start = input_now_ms();
-    while (chat->last.answer_tokens < chat->options->max_tokens) {
-        llmir_piece_t piece;
+    llmir_piece_t piece = {0};
+    do {
         const llmir_status_t status = llmir_session_next(chat->session, &piece, error);
         if (status != LLMIR_STATUS_OK) {
             return status;
@@ -63,11 +63,8 @@ static llmir_status_t stream_answer(chat_t* chat, double start_ms, llmir_error_t
         chat->last.answer_tokens += piece.token >= 0;
         fwrite(piece.text, 1, piece.text_bytes, stdout);
         fflush(stdout);
-        if (piece.finish != LLMIR_FINISH_NONE) {
-            note_finish(&piece);
-            break;
-        }
-    }
+    } while (piece.finish == LLMIR_FINISH_NONE);
+    note_finish(&piece);
     chat->last.answer_ms = input_now_ms() - answer_start;
     return LLMIR_STATUS_OK;
 }
