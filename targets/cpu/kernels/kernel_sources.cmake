@@ -7,6 +7,7 @@ set(LLMIR_CPU_KERNEL_SOURCES
   attention.c
   embed.c
   gate.c
+  linear.c
   norm.c
   qkv.c
   quantize.c

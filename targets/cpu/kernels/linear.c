@@ -1,0 +1,223 @@
+/* out[t][out_column + n] = epilogue(sum over k of w[n][k] * a[t][k]): the matrix product, for int4,
+ * int8 and float weights in panels of 16 outputs.
+ *
+ * The arithmetic is one contract for every ISA, so that all of them (those without FMA apart: they
+ * round a * b before adding) give the same bits, for any number of tokens, threads and tiles.
+ *
+ *   integer weights, per output n and token t, groups g in order, acc = 0 at first:
+ *     i   = dot(q_w[n][g], q_a[t][g])                 exact, of q - 8 for S4
+ *     acc = fma((float)i * d[n][g], scale[t][g], acc)
+ *     acc = fma(m[n][g], (float)sum[t][g] * scale[t][g], acc)             U4 only
+ *   float weights: linear_float.h
+ *   epilogue, in this order: + bias, gate, soft cap, + what out held
+ *
+ * This file has the tiles and the epilogue; the sums are made by the micro-kernels of one ISA
+ * family. A tile's sums stay on the stack between the two. */
+#include "targets/cpu/kernels/kernel.h"
+#include "targets/cpu/kernels/linear_float.h"
+#include "targets/cpu/kernels/linear_pass.h"
+#include "targets/cpu/kernels/linear_tiles.h"
+#include "targets/cpu/kernels/tiles.h"
+#include "targets/cpu/kernels/vec16_math.h"
+
+#if defined(LLMIR_KERNEL_EXACT_FMA)
+#include "targets/cpu/kernels/linear_plain.h"
+#elif defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
+    defined(__AVX512VL__)
+#include "targets/cpu/kernels/linear_vnni.h"
+#elif defined(__SSE4_1__) && (!defined(__AVX2__) || (defined(__FMA__) && defined(__F16C__)))
+#include "targets/cpu/kernels/linear_maddubs.h"
+#else
+#include "targets/cpu/kernels/linear_plain.h"
+#endif
+
+void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
+                               const void* params,
+                               uint32_t tile_begin,
+                               uint32_t tile_end);
+
+#define TOKEN_FLOATS (LLMIR_LINEAR_TOKEN_BLOCK * LLMIR_PANEL_ROWS)
+#define STRIP_PANELS 4u /* weight panels whose sums are made together: they share the terms */
+
+/* The tokens of one tile and what is computed for them. */
+typedef struct linear_tile {
+    const llmir_linear_params_t* params;
+    const llmir_cpu_call_t* call;
+    uint32_t first_token;
+    uint32_t token_count;
+    uint32_t block_count; /* along the columns */
+    uint32_t pass_blocks; /* that one pass takes at most: bounded by the terms */
+    _Alignas(64) float sums[STRIP_PANELS][TOKEN_FLOATS]; /* [weight panel][token][16] */
+    linear_term_t terms[LINEAR_MAX_TERMS];               /* [token][blocks of the pass] */
+} linear_tile_t;
+
+LLMIR_VEC const uint8_t* tile_activations(const linear_tile_t* tile) {
+    return (const uint8_t*)tile->call->operands[0] +
+           (size_t)tile->first_token * tile->call->row_bytes[0];
+}
+
+/* Makes the terms of blocks [begin, begin + count) for all tokens of the tile. */
+LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t count) {
+    const llmir_linear_params_t* p = tile->params;
+    const int32_t offset = p->layout == LLMIR_LAYOUT_PANEL_S4 ? -8 : -128;
+    for (uint32_t t = 0; t < tile->token_count; t++) {
+        const uint8_t* row = tile_activations(tile) + (size_t)t * tile->call->row_bytes[0];
+        const float* scales = (const float*)(row + llmir_q8_scale_offset(p->columns)) + begin;
+        const int32_t* sums =
+            (const int32_t*)(row + llmir_q8_sum_offset(p->columns, p->group)) + begin;
+        linear_term_t* terms = tile->terms + (size_t)t * count;
+        if (p->layout == LLMIR_LAYOUT_PANEL_U4) {
+            for (uint32_t g = 0; g < count; g++) {
+                terms[g].f = (float)sums[g] * scales[g];
+            }
+        } else {
+            for (uint32_t g = 0; g < count; g++) {
+                terms[g].i = sums[g] * offset;
+            }
+        }
+    }
+}
+
+/* Adds the products of blocks [begin, begin + count) of one weight panel to `sums`. */
+LLMIR_VEC void tile_run_pass(
+    const linear_tile_t* tile, uint32_t weight_panel, uint32_t begin, uint32_t count, float* sums) {
+    const llmir_linear_params_t* p = tile->params;
+    const uint8_t* row = tile_activations(tile);
+    linear_pass_t pass;
+    pass.block_bytes = llmir_block_bytes(p->layout, p->group);
+    pass.blocks = (const uint8_t*)tile->call->operands[1] +
+                  ((size_t)weight_panel * tile->block_count + begin) * pass.block_bytes;
+    pass.block_count = count;
+    pass.rows = row;
+    pass.row_bytes = tile->call->row_bytes[0];
+    pass.token_count = tile->token_count;
+    pass.term_stride = count;
+    pass.terms = tile->terms;
+    pass.sums = sums;
+    if (!llmir_layout_is_integer(p->layout)) {
+        pass.group = 1;
+        pass.scales = row;
+        linear_float_pass(&pass, p->layout);
+        return;
+    }
+    pass.group = p->group;
+    pass.rows = row + (size_t)begin * p->group;
+    pass.scales = row + llmir_q8_scale_offset(p->columns) + (size_t)begin * 4;
+    /* One instance of the micro-kernel per layout, with the layout a constant. */
+    switch (p->layout) {
+        case LLMIR_LAYOUT_PANEL_S4:
+            linear_integer_pass(&pass, LLMIR_LAYOUT_PANEL_S4);
+            break;
+        case LLMIR_LAYOUT_PANEL_U4:
+            linear_integer_pass(&pass, LLMIR_LAYOUT_PANEL_U4);
+            break;
+        default:
+            linear_integer_pass(&pass, LLMIR_LAYOUT_PANEL_S8);
+            break;
+    }
+}
+
+/* Makes the sums of weight panels [first, first + count), count <= STRIP_PANELS. `terms_are_made`:
+ * those of all blocks are there already. */
+LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
+                              uint32_t first,
+                              uint32_t count,
+                              int terms_are_made) {
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t t = 0; t < tile->token_count; t++) {
+            v16_store(tile->sums[i] + t * LLMIR_PANEL_ROWS, v16_zero());
+        }
+    }
+    for (uint32_t begin = 0; begin < tile->block_count; begin += tile->pass_blocks) {
+        const uint32_t left = tile->block_count - begin;
+        const uint32_t blocks = left < tile->pass_blocks ? left : tile->pass_blocks;
+        if (!terms_are_made) {
+            tile_make_terms(tile, begin, blocks);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            tile_run_pass(tile, first + i, begin, blocks, tile->sums[i]);
+        }
+    }
+}
+
+/* Finishes output panel `panel` from its sums (with a gate: `sums` and the panel after it). */
+LLMIR_VEC void tile_finish_panel(const linear_tile_t* tile, uint32_t panel, const float* sums) {
+    const llmir_linear_params_t* p = tile->params;
+    const uint32_t row = panel * LLMIR_PANEL_ROWS;
+    const uint32_t left = p->rows - row;
+    const size_t stride = tile->call->row_bytes[3];
+    uint8_t* out = (uint8_t*)tile->call->operands[3] + tile->first_token * stride +
+                   ((size_t)p->out_column + row) * 4;
+    const v16f bias = p->flags & LLMIR_LINEAR_BIAS
+                          ? v16_load_upto((const float*)tile->call->operands[2] + row, left)
+                          : v16_zero();
+    for (uint32_t t = 0; t < tile->token_count; t++, out += stride) {
+        v16f v = v16_load(sums + t * LLMIR_PANEL_ROWS);
+        if (p->flags & LLMIR_LINEAR_BIAS) {
+            v = v16_add(v, bias);
+        }
+        if (p->gate != LLMIR_GATE_NONE) {
+            v = v16_mul(v16_gate(v, p->gate), v16_load(sums + TOKEN_FLOATS + t * LLMIR_PANEL_ROWS));
+        }
+        if (p->soft_cap != 0.0f) {
+            v = v16_soft_cap(v, p->soft_cap);
+        }
+        if (p->flags & LLMIR_LINEAR_ADD) {
+            v = v16_add(v, v16_load_upto((const float*)out, left));
+        }
+        v16_store_upto((float*)out, v, left);
+    }
+}
+
+/* Output panels [first, end) for the tokens of the tile. */
+LLMIR_VEC void tile_run(linear_tile_t* tile, uint32_t first, uint32_t end) {
+    const llmir_linear_params_t* p = tile->params;
+    const uint32_t per_output = p->gate != LLMIR_GATE_NONE ? 2 : 1; /* weight panels */
+    const int is_integer = llmir_layout_is_integer(p->layout);
+    tile->block_count = is_integer ? p->columns / p->group : p->columns;
+    tile->pass_blocks = is_integer ? LINEAR_MAX_TERMS / tile->token_count : p->columns;
+    const int terms_are_made = tile->block_count <= tile->pass_blocks || !is_integer;
+    if (terms_are_made && is_integer) {
+        tile_make_terms(tile, 0, tile->block_count);
+    }
+    for (uint32_t panel = first; panel < end;) {
+        const uint32_t left = end - panel;
+        const uint32_t most = STRIP_PANELS / per_output;
+        const uint32_t count = left < most ? left : most;
+        tile_sum_strip(tile, panel * per_output, count * per_output, terms_are_made);
+        for (uint32_t i = 0; i < count; i++) {
+            tile_finish_panel(tile, panel + i, tile->sums[i * per_output]);
+        }
+        panel += count;
+    }
+}
+
+void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
+                               const void* params,
+                               uint32_t tile_begin,
+                               uint32_t tile_end) {
+    const llmir_linear_params_t* p = (const llmir_linear_params_t*)params;
+    const uint32_t tokens = llmir_extent_rows(p->extent, call->batch);
+    if (tokens == 0) {
+        return;
+    }
+    const llmir_linear_tiling_t tiling = llmir_linear_tiling(p, tokens);
+    const uint32_t panels = llmir_panel_count(p->rows);
+    linear_tile_t tile;
+    tile.params = p;
+    tile.call = call;
+    while (tile_begin < tile_end) {
+        /* Neighbouring tiles of one token block are one run of panels. */
+        const uint32_t block = tile_begin / tiling.panel_blocks;
+        const uint32_t in_block = tile_begin % tiling.panel_blocks;
+        const uint32_t left = tiling.panel_blocks - in_block;
+        const uint32_t count = tile_end - tile_begin < left ? tile_end - tile_begin : left;
+        const uint32_t last = (in_block + count) * tiling.panel_block;
+        tile.first_token = block * tiling.token_block;
+        tile.token_count = tokens - tile.first_token < tiling.token_block
+                               ? tokens - tile.first_token
+                               : tiling.token_block;
+        tile_run(&tile, in_block * tiling.panel_block, last < panels ? last : panels);
+        tile_begin += count;
+    }
+}
