@@ -32,9 +32,10 @@ static llmir_status_t take_arena(llmir_model_t* model,
                                  llmir_pool_t** out_pool,
                                  llmir_error_t* error) {
     void* arena = NULL;
-    LLMIR_TRY(llmir_reallocate(&model->runtime->allocator, &arena, 0, layout->arena_bytes,
+    LLMIR_TRY(llmir_reallocate(&model->runtime->allocator, &arena, 0, layout->block_bytes,
                                ARENA_ALIGNMENT, "pool", error));
-    memset(arena, 0, layout->kv.offset);
+    memset(arena, 0,
+           layout->kv.offset < layout->block_bytes ? layout->kv.offset : layout->block_bytes);
     llmir_pool_t* pool = arena;
     pool->model = model;
     pool->layout = *layout;
@@ -43,14 +44,16 @@ static llmir_status_t take_arena(llmir_model_t* model,
     return LLMIR_STATUS_OK;
 }
 
-/* A buffer over a part of the arena. */
-static llmir_status_t import_part(llmir_pool_t* pool,
+/* A buffer over a part of the arena, or in the device's own memory. */
+static llmir_status_t make_buffer(llmir_pool_t* pool,
                                   llmir_arena_part_t part,
                                   llmir_buffer_t** out_buffer,
                                   llmir_error_t* error) {
     llmir_device_t* device = pool->model->device;
-    return device->target->buffer_import(device, pool->arena + part.offset, part.bytes, out_buffer,
-                                         error);
+    return pool->model->caps.can_import
+               ? device->target->buffer_import(device, pool->arena + part.offset, part.bytes,
+                                               out_buffer, error)
+               : device->target->buffer_create(device, part.bytes, out_buffer, error);
 }
 
 static void place_scratch(llmir_pool_t* pool) {
@@ -100,9 +103,9 @@ llmir_status_t llmir_pool_create(llmir_model_t* model,
     }
     LLMIR_TRY(llmir_pool_layout_make(model, options, &layout, error));
     LLMIR_TRY(take_arena(model, &layout, &pool, error));
-    llmir_status_t status = import_part(pool, layout.activations, &pool->activations, error);
+    llmir_status_t status = make_buffer(pool, layout.activations, &pool->activations, error);
     if (status == LLMIR_STATUS_OK) {
-        status = import_part(pool, layout.kv, &pool->kv, error);
+        status = make_buffer(pool, layout.kv, &pool->kv, error);
     }
     if (status != LLMIR_STATUS_OK) {
         llmir_pool_destroy(pool);
@@ -125,6 +128,6 @@ void llmir_pool_destroy(llmir_pool_t* pool) {
     if (pool->activations != NULL) {
         target->buffer_destroy(pool->activations);
     }
-    llmir_free(&pool->model->runtime->allocator, pool->arena, pool->layout.arena_bytes,
+    llmir_free(&pool->model->runtime->allocator, pool->arena, pool->layout.block_bytes,
                ARENA_ALIGNMENT);
 }

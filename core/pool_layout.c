@@ -135,13 +135,15 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
     out_layout->kv = out_layout->page_bytes != 0
                          ? append(&cursor, out_layout->page_count, out_layout->page_bytes)
                          : append(&cursor, 1, ARENA_ALIGNMENT);
-    if (cursor == SIZE_MAX) {
+    if (cursor >= SIZE_MAX - 2u * (size_t)model->caps.import_bytes) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "pool: %u tokens in %u sessions, %u a pass, take more than the address "
                           "space",
                           out_layout->context_tokens, out_layout->session_count,
                           out_layout->chunk_tokens);
     }
-    out_layout->arena_bytes = cursor;
+    out_layout->block_bytes = model->caps.can_import ? cursor : out_layout->state.bytes;
+    out_layout->state.bytes += 2u * model->caps.import_bytes;
+    out_layout->arena_bytes = cursor + 2u * model->caps.import_bytes;
     return LLMIR_STATUS_OK;
 }

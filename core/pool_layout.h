@@ -50,7 +50,9 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t state;
     llmir_arena_part_t activations;
     llmir_arena_part_t kv;
-    size_t arena_bytes; /* of the one block */
+    size_t block_bytes; /* of the block that the pool takes; devices that cannot use the
+                           application's memory keep activations and pages in their own */
+    size_t arena_bytes; /* of everything, the device's buffer objects included */
 } llmir_pool_layout_t;
 
 /* Resolves the options (NULL: defaults) and lays the arena out.

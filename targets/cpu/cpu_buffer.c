@@ -4,17 +4,13 @@
 #include "core/base/size.h"
 #include "targets/cpu/cpu_device.h"
 
-/* The struct, rounded up so that the data behind it is aligned. */
-#define HEADER_BYTES \
-    ((sizeof(llmir_cpu_buffer_t) + LLMIR_CPU_ALIGNMENT - 1) & ~(size_t)(LLMIR_CPU_ALIGNMENT - 1))
-
 static llmir_status_t create_block(llmir_device_t* device,
                                    size_t data_bytes,
                                    llmir_cpu_buffer_t** out_buffer,
                                    llmir_error_t* error) {
     const llmir_cpu_device_t* cpu = (const llmir_cpu_device_t*)device;
     size_t block_bytes;
-    if (!llmir_size_add(HEADER_BYTES, data_bytes, &block_bytes)) {
+    if (!llmir_size_add(LLMIR_CPU_BUFFER_BYTES, data_bytes, &block_bytes)) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY, "buffer: %zu bytes", data_bytes);
     }
     void* block = NULL;
@@ -35,7 +31,7 @@ llmir_status_t llmir_cpu_buffer_create(llmir_device_t* device,
     llmir_cpu_buffer_t* buffer = NULL;
     LLMIR_TRY(create_block(device, bytes, &buffer, error));
     buffer->base.bytes = bytes;
-    buffer->data = (uint8_t*)buffer + HEADER_BYTES;
+    buffer->data = (uint8_t*)buffer + LLMIR_CPU_BUFFER_BYTES;
     *out_buffer = &buffer->base;
     return LLMIR_STATUS_OK;
 }

@@ -50,6 +50,10 @@ typedef struct llmir_cpu_program {
 
 #define LLMIR_CPU_ALIGNMENT 64u
 
+/* The buffer's struct, rounded up so that the data behind it is aligned. */
+#define LLMIR_CPU_BUFFER_BYTES \
+    ((sizeof(llmir_cpu_buffer_t) + LLMIR_CPU_ALIGNMENT - 1) & ~(size_t)(LLMIR_CPU_ALIGNMENT - 1))
+
 /* The entries of llmir_target_t; see targets/target.h. */
 llmir_status_t llmir_cpu_probe(const llmir_device_options_t* options, llmir_error_t* error);
 llmir_status_t llmir_cpu_device_create(const llmir_device_options_t* options,
