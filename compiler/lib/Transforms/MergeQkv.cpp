@@ -75,8 +75,10 @@ private:
                                              builder.getI64IntegerAttr(from));
       from += linear.getWeight().getType().getRows();
       linear.replaceAllUsesWith(share.getResult());
-      linear->erase();
     }
+    // The builder stands before one of them.
+    for (LinearOp linear : run)
+      linear->erase();
   }
 };
 

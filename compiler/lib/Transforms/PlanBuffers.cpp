@@ -60,7 +60,7 @@ struct PlanBuffers : llmir::impl::PlanBuffersPassBase<PlanBuffers> {
     getOperation().setSlotTokenBytesAttr(builder.getDenseI64ArrayAttr(tokenBytes));
     getOperation().setSlotOutputBytesAttr(builder.getDenseI64ArrayAttr(outputBytes));
     getOperation().emitRemark() << "activations: " << peak << " bytes for " << chunk()
-                                << " tokens and " << outputs << " output rows, in " << slots.size()
+                                << " tokens and " << outputs.getValue() << " output rows, in " << slots.size()
                                 << " slots (" << lives.size() << " buffers, " << unshared
                                 << " bytes without sharing)";
   }
