@@ -16,10 +16,14 @@ namespace mlir::llmir {
 using namespace mlir;
 using namespace mlir::llmir;
 
-/// A norm over whole rows, not over heads.
+/// A norm over whole rows, not over heads. With a single head only the reader tells them apart.
 static bool isRowNorm(RmsNormOp norm) {
-  return norm && norm.getWeight().getType().getColumns() == norm.getType().getDimSize(1) &&
-         norm.getWeight().getType().getLayout() == Layout::F32;
+  if (!norm || norm.getWeight().getType().getColumns() != norm.getType().getDimSize(1) ||
+      norm.getWeight().getType().getLayout() != Layout::F32)
+    return false;
+  return llvm::none_of(norm->getUsers(), [](Operation *user) {
+    return isa<RopeOp, AppendKVOp, PagedAttentionOp>(user);
+  });
 }
 
 /// The norm that reads `rows` and nothing else: the op may be a selection of them.
