@@ -30,8 +30,7 @@ const char *const turnEnds[] = {
     "<|calls|>",
     "<end_of_utterance>",
     "<|end_of_text|>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>", // DeepSeek
+    "<｜end▁of▁sentence｜>", // DeepSeek
 };
 
 class TokenizerReader {
