@@ -6,16 +6,11 @@
 //
 //===------------------------------------------------------------------------------------------===//
 #include "KernelBitcode.h"
+#include "KernelTarget.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Bitcode/BitcodeReader.h"
-#include "llvm/IR/Verifier.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/MemoryBufferRef.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Support/raw_ostream.h"
-
-#include <mutex>
 
 using namespace llvm;
 
@@ -45,33 +40,6 @@ constexpr KernelInfo kernelInfos[LLMIR_KERNEL_COUNT] = {
     {"attention", sizeof(llmir_attention_params_t)},
     {"gate", sizeof(llmir_gate_params_t)},
 };
-
-void initializeTargets() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmParser();
-    LLVMInitializeX86AsmPrinter();
-  });
-}
-
-/// The attributes that select instructions, taken from the first kernel that has them.
-AttributeSet subtargetAttributes(const Module &module) {
-  for (const Function &function : module) {
-    if (!function.hasFnAttribute("target-features"))
-      continue;
-    AttrBuilder builder(module.getContext());
-    for (const char *key : {"target-cpu", "target-features", "tune-cpu", "prefer-vector-width",
-                            "min-legal-vector-width", "no-builtins", "frame-pointer"})
-      if (function.hasFnAttribute(key))
-        builder.addAttribute(function.getFnAttribute(key));
-    builder.addAttribute(Attribute::NoUnwind);
-    return AttributeSet::get(module.getContext(), builder);
-  }
-  return {};
-}
 
 Error kernelError(const CpuLevel &level, const Twine &message) {
   return createStringError(inconvertibleErrorCode(),
@@ -109,35 +77,15 @@ std::string kernelSymbol(uint32_t kernel, const CpuLevel &level) {
 }
 
 Expected<KernelModule> loadKernels(const CpuLevel &level, LLVMContext &context) {
-  initializeTargets();
   StringRef bytes(reinterpret_cast<const char *>(level.bitcode.data()), level.bitcode.size());
   auto parsed = parseBitcodeFile(MemoryBufferRef(bytes, level.suffix), context);
   if (!parsed)
-    return parsed.takeError();
-
-  KernelModule kernels;
-  kernels.module = std::move(*parsed);
-  if (verifyModule(*kernels.module, &errs()))
-    return kernelError(level, "invalid bitcode");
-  kernels.attributes = subtargetAttributes(*kernels.module);
-  if (!kernels.attributes.hasAttributes())
-    return kernelError(level, "no function with target features");
-
-  std::string triple = kernels.module->getTargetTriple(), reason;
-  const Target *target = TargetRegistry::lookupTarget(triple, reason);
-  if (!target)
-    return kernelError(level, reason);
-
-  TargetOptions options;
-  // Multiplications and additions stay apart, as in the kernels built into the runtime.
-  options.AllowFPOpFusion = FPOpFusion::Strict;
-  StringRef cpu = kernels.attributes.getAttribute("target-cpu").getValueAsString();
-  StringRef features = kernels.attributes.getAttribute("target-features").getValueAsString();
-  kernels.machine.reset(target->createTargetMachine(triple, cpu, features, options, Reloc::PIC_,
-                                                    std::nullopt, CodeGenOptLevel::Aggressive));
-  if (!kernels.machine)
-    return kernelError(level, "no target machine for " + triple);
-  return kernels;
+    return kernelError(level, toString(parsed.takeError()));
+  auto machine = targetMachineFor(**parsed);
+  if (!machine)
+    return kernelError(level, toString(machine.takeError()));
+  AttributeSet attributes = subtargetAttributes(**parsed);
+  return KernelModule{std::move(*parsed), std::move(*machine), attributes};
 }
 
 } // namespace llmir::compiler

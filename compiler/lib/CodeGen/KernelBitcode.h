@@ -1,9 +1,7 @@
 //===- KernelBitcode.h - The kernels inside llmirc
 //----------------------------------------------===//
 //
-// The micro-kernels as embedded LLVM bitcode, and the target machine that they were compiled for.
-// Triple, processor and features are read from the bitcode: the build's flags stand once, in
-// targets/cpu/kernels/kernel_sources.cmake.
+// The micro-kernels as embedded LLVM bitcode, one module a level.
 //
 //===------------------------------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_CODEGEN_KERNELBITCODE_H
@@ -20,13 +18,11 @@
 
 namespace llmir::compiler {
 
-/// The kernels of one level, parsed, with what generated code needs to match them.
+/// The kernels of one level, parsed, with the machine that they were compiled for.
 struct KernelModule {
   std::unique_ptr<llvm::Module> module;
   std::unique_ptr<llvm::TargetMachine> machine;
-  /// Subtarget attributes that every generated function must carry: a caller with other features
-  /// cannot inline the kernels, or gets narrower vectors.
-  llvm::AttributeSet attributes;
+  llvm::AttributeSet attributes; ///< that generated functions must carry, see KernelTarget.h
 };
 
 /// Name of the function that implements `kernel` at `level`: "llmir_kernel_linear_x86_64_v3".

@@ -10,6 +10,7 @@
 //
 //===------------------------------------------------------------------------------------------===//
 #include "Specialize.h"
+#include "KernelTarget.h"
 
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -17,93 +18,42 @@
 #include "llvm/Linker/Linker.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
-#include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/SCCP.h"
-#include "llvm/Transforms/Scalar/SROA.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
-#include "llvm/Transforms/Utils/Cloning.h"
 
 using namespace llvm;
 
 namespace llmir::compiler {
 namespace {
 
-/// Deepest chain of calls that is inlined with pruning in between; deeper ones are left to -O3.
-constexpr unsigned maxInlineDepth = 16;
-
-/// The analyses of one run, set up so that no library function exists.
-struct Analyses {
-  LoopAnalysisManager loop;
-  FunctionAnalysisManager function;
-  CGSCCAnalysisManager callGraph;
-  ModuleAnalysisManager module;
-  PassBuilder builder;
-
-  Analyses(TargetMachine &machine, const PipelineTuningOptions &tuning)
-      : builder(&machine, tuning) {
-    TargetLibraryInfoImpl library(machine.getTargetTriple());
-    library.disableAllFunctions();
-    function.registerPass([library] { return TargetLibraryAnalysis(library); });
-    builder.registerModuleAnalyses(module);
-    builder.registerCGSCCAnalyses(callGraph);
-    builder.registerFunctionAnalyses(function);
-    builder.registerLoopAnalyses(loop);
-    builder.crossRegisterProxies(loop, function, callGraph, module);
-  }
-};
-
-Error verified(const Module &module, const char *step) {
-  std::string text;
-  raw_string_ostream stream(text);
-  if (!verifyModule(module, &stream))
-    return Error::success();
-  return createStringError(inconvertibleErrorCode(),
-                           Twine("code generation: invalid module after ") + step + ": " + text);
-}
-
-/// Inlines every direct call of a defined function in `function`, one level deep. Returns whether
-/// there was any.
-bool inlineCalls(Function &function) {
-  SmallVector<CallBase *> calls;
-  for (BasicBlock &block : function)
-    for (Instruction &instruction : block)
-      if (auto *call = dyn_cast<CallBase>(&instruction)) {
-        Function *callee = call->getCalledFunction();
-        if (callee && callee != &function && !callee->isDeclaration() && !call->isNoInline())
-          calls.push_back(call);
-      }
-  bool changed = false;
-  for (CallBase *call : calls) {
-    InlineFunctionInfo info;
-    changed |= InlineFunction(*call, info, /*MergeAttributes=*/true).isSuccess();
-  }
-  return changed;
-}
-
-void inlineWithFolding(ArrayRef<Function *> roots, TargetMachine &machine) {
-  Analyses analyses(machine, PipelineTuningOptions());
+/// Inlines the kernels into the variants and removes the branches that the parameters decide.
+void inlineWithFolding(ArrayRef<Function *> variants, TargetMachine &machine) {
+  KernelAnalyses analyses(machine);
   FunctionPassManager fold;
-  fold.addPass(SROAPass(SROAOptions::ModifyCFG));
-  fold.addPass(EarlyCSEPass(/*UseMemorySSA=*/false));
-  fold.addPass(InstCombinePass());
+  fold.addPass(EarlyCSEPass(/*UseMemorySSA=*/false)); // loads of parameters become constants
   fold.addPass(SCCPPass());
   fold.addPass(SimplifyCFGPass());
-  for (Function *root : roots)
-    for (unsigned depth = 0; depth < maxInlineDepth && inlineCalls(*root); ++depth) {
-      analyses.function.clear(*root, root->getName());
-      fold.run(*root, analyses.function);
-    }
+  fold.addPass(InstCombinePass());
+  fold.addPass(SimplifyCFGPass());
+  addFullUnrolling(fold); // loops over shapes
+  for (Function *variant : variants) {
+    inlineCalls(*variant);
+    analyses.function.clear(*variant, variant->getName());
+    fold.run(*variant, analyses.function);
+  }
 }
 
 void optimize(Module &module, TargetMachine &machine) {
-  // The kernels' hot loops are written with intrinsics; vectorising the rest triples the code.
+  // The kernels' hot loops are written with intrinsics and unrolled by hand. Vectorising or
+  // unrolling the rest would triple the code.
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;
-  Analyses analyses(machine, tuning);
+  tuning.LoopUnrolling = false;
+  KernelAnalyses analyses(machine, tuning);
   analyses.builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3)
       .run(module, analyses.module);
 }
@@ -135,14 +85,14 @@ Error specializeKernels(Module &variants, std::unique_ptr<Module> kernels, Targe
   internalizeModule(variants, [&](const GlobalValue &global) {
     return any_of(roots, [&](const Function *root) { return root == &global; });
   });
-  if (Error error = verified(variants, "linking"))
+  if (Error error = verifyKernels(variants, "linking"))
     return error;
 
   inlineWithFolding(roots, machine);
-  if (Error error = verified(variants, "inlining"))
+  if (Error error = verifyKernels(variants, "inlining"))
     return error;
   optimize(variants, machine);
-  if (Error error = verified(variants, "optimisation"))
+  if (Error error = verifyKernels(variants, "optimisation"))
     return error;
   return checkComplete(variants);
 }
