@@ -176,7 +176,7 @@ static void test_text_stream_stop_set_refuses_bad_strings(void** state) {
 static void test_text_stream_random_bytes_do_not_depend_on_pieces(void** state) {
     static const uint8_t alphabet[] = {'a',  'b',  'S',  0xc3, 0xa9, 0xe2, 0x82, 0xac,
                                        0xf0, 0x9f, 0x98, 0x80, 0xff, 0xed, 0xa0, 0xf4};
-    static const char* const stops[] = {"abSab", "\xc3\xa9\xc3\xa9", "bb" REPLACEMENT};
+    static const char* const stops[] = {"abSab", "\xc3\xa9\xc3\xa9", ("bb" REPLACEMENT)};
     test_random_t random;
     (void)state;
     test_random_init(&random, 7);
