@@ -21,6 +21,7 @@
 
 #define COLD_BYTES (64u << 20)
 #define MAX_TOKENS 512u
+#define MAX_PARTS 256u
 
 typedef struct bench {
     const llmir_cpu_kernel_table_t* table;
@@ -138,24 +139,34 @@ static void free_product(product_t* product) {
     free(product->call.operands[3]);
 }
 
-/* Nanoseconds of the fastest of all runs within the budget. */
+/* Nanoseconds of one product. Its tiles are timed in MAX_PARTS parts, and the best time of each
+ * part within the budget counts: a long run is never undisturbed as a whole. */
 static double measure(const bench_t* bench, product_t* product, uint32_t tokens, int cold) {
     const llmir_cpu_kernel_fn run = bench->table->run[LLMIR_KERNEL_LINEAR];
     const uint64_t end = llmir_clock_ns() + bench->budget_ns;
     product->batch.token_count = tokens;
     const uint32_t tiles = llmir_linear_tile_count(&product->params, tokens);
-    uint64_t best = UINT64_MAX;
+    const uint32_t most = tokens == 1 ? 1 : MAX_PARTS;
+    const uint32_t parts = tiles < most ? tiles : most;
+    uint64_t best[MAX_PARTS];
+    memset(best, 0xFF, sizeof best);
     uint32_t copy = 0;
-    uint64_t now;
-    do {
+    for (uint32_t rounds = 0; rounds < 3 || llmir_clock_ns() < end; rounds++) {
         product->call.operands[1] = product->weights + copy * product->weight_bytes;
         copy = cold ? (copy + 1) % product->copies : 0;
-        const uint64_t begin = llmir_clock_ns();
-        run(&product->call, &product->params, 0, tiles);
-        now = llmir_clock_ns();
-        best = now - begin < best ? now - begin : best;
-    } while (now < end);
-    return (double)best;
+        for (uint32_t part = 0; part < parts; part++) {
+            const uint64_t begin = llmir_clock_ns();
+            run(&product->call, &product->params, (uint32_t)((uint64_t)tiles * part / parts),
+                (uint32_t)((uint64_t)tiles * (part + 1) / parts));
+            const uint64_t taken = llmir_clock_ns() - begin;
+            best[part] = taken < best[part] ? taken : best[part];
+        }
+    }
+    uint64_t sum = 0;
+    for (uint32_t part = 0; part < parts; part++) {
+        sum += best[part];
+    }
+    return (double)sum;
 }
 
 static void run_shape(const bench_t* bench, uint32_t layout, uint32_t rows, uint32_t columns) {

@@ -10,30 +10,23 @@
  *
  * Many tokens: the weights of 16 columns are unpacked into 8 registers and stay there while all
  * tokens of the tile pass by; what a token has added up meanwhile waits in the scratch (L1 cache).
- * A broadcast of 4 activations serves two registers, so loads are not the limit.
+ * A broadcast of 4 activations serves two registers, so loads are not the limit. A group is made in
+ * three loops over the tokens, two for the integers and one for the float part: in one loop the
+ * chain from load to store would be longer than the processor can look ahead.
  *
  *   registers: 8 weights (int4: 4 quads of columns x 2 vectors of rows; S8: 4 quads x low, high),
- *              2 sums, 1 broadcast, 1 product, ones; scales and minima as memory operands */
+ *              2 sums, 1 broadcast, 1 product, ones */
 #ifndef LLMIR_CPU_LINEAR_MADDUBS_H
 #define LLMIR_CPU_LINEAR_MADDUBS_H
 
 #include "targets/cpu/kernels/linear_pass.h"
 #include "targets/cpu/kernels/linear_simd_x86.h"
 
-/* What the tokens of a tile have added up for the weights in registers. */
+/* What the tokens of a tile have added up for 2 * SPAN rows. */
 typedef struct maddubs_scratch {
     linear_int words[LLMIR_LINEAR_TOKEN_BLOCK][2]; /* 16 bits: the first 16 columns of a chunk */
-    linear_int sums[LLMIR_LINEAR_TOKEN_BLOCK][2];  /* 32 bits: the chunks before, groups > 32 */
+    linear_int dots[LLMIR_LINEAR_TOKEN_BLOCK][2];  /* 32 bits: the chunks of a group so far */
 } maddubs_scratch_t;
-
-/* Where in a group a step stands, and the rows that it is for. */
-typedef struct maddubs_step {
-    uint32_t layout;
-    uint32_t g;      /* group of the pass */
-    uint32_t chunk;  /* of 32 columns, in the group */
-    uint32_t chunks; /* of the group */
-    uint32_t row;    /* first row: a multiple of LINEAR_SPAN */
-} maddubs_step_t;
 
 LLMIR_VEC linear_int maddubs_dot(linear_int sum, linear_int weights, linear_int a) {
     return LINEAR_I(add_epi16)(sum, LINEAR_I(maddubs_epi16)(weights, a));
@@ -72,22 +65,11 @@ LLMIR_VEC void maddubs_columns16(const linear_int q[8],
     }
 }
 
-/* The end of a group for SPAN rows: the float part of the contract. */
-LLMIR_VEC linear_f32 maddubs_finish(linear_int dot,
-                                    linear_f32 d,
-                                    linear_f32 scale,
-                                    const float* sums) {
-    const linear_f32 p = LINEAR_F(mul_ps)(LINEAR_F(cvtepi32_ps)(dot), d);
-    return linear_fma(p, scale, LINEAR_F(load_ps)(sums));
-}
-
-/* First half of a chunk for all tokens. */
+/* First half of a chunk for all tokens; `a` is the first token's, at the first of the columns. */
 LLMIR_VEC void maddubs_first16(const linear_pass_t* pass,
-                               const maddubs_step_t* step,
+                               const int8_t* a,
                                const linear_int q[8],
                                maddubs_scratch_t* scratch) {
-    const uint32_t column = step->g * pass->group + step->chunk * LLMIR_CHUNK_COLUMNS;
-    const int8_t* a = (const int8_t*)pass->rows + column;
     for (uint32_t t = 0; t < pass->token_count; t++, a += pass->row_bytes) {
         linear_int x = LINEAR_ZERO();
         linear_int y = LINEAR_ZERO();
@@ -97,81 +79,106 @@ LLMIR_VEC void maddubs_first16(const linear_pass_t* pass,
     }
 }
 
-/* Second half of an int4 chunk, and the float part after the last chunk of a group. */
+/* Second half of an int4 chunk: x and y are two vectors of rows. */
 LLMIR_VEC void maddubs_last16_int4(const linear_pass_t* pass,
-                                   const maddubs_step_t* step,
+                                   const int8_t* a,
                                    const linear_int q[8],
-                                   const uint8_t* d,
+                                   int is_first_chunk,
                                    maddubs_scratch_t* scratch) {
     const linear_int ones = LINEAR_I(set1_epi16)(1);
-    const uint32_t column = step->g * pass->group + step->chunk * LLMIR_CHUNK_COLUMNS + 16;
-    const int8_t* a = (const int8_t*)pass->rows + column;
-    const linear_f32 d0 = linear_load_f16(d + step->row * 2);
-    const linear_f32 d1 = linear_load_f16(d + (step->row + LINEAR_SPAN) * 2);
-    const int is_u4 = step->layout == LLMIR_LAYOUT_PANEL_U4;
-    const linear_f32 m0 = is_u4 ? linear_load_f16(d + 32 + step->row * 2) : d0;
-    const linear_f32 m1 = is_u4 ? linear_load_f16(d + 32 + (step->row + LINEAR_SPAN) * 2) : d1;
     for (uint32_t t = 0; t < pass->token_count; t++, a += pass->row_bytes) {
         linear_int x = scratch->words[t][0];
         linear_int y = scratch->words[t][1];
         maddubs_columns16(q, a, &x, &y);
         x = LINEAR_I(madd_epi16)(x, ones);
         y = LINEAR_I(madd_epi16)(y, ones);
-        if (step->chunk > 0) {
-            x = LINEAR_I(add_epi32)(x, scratch->sums[t][0]);
-            y = LINEAR_I(add_epi32)(y, scratch->sums[t][1]);
-        }
-        if (step->chunk + 1 < step->chunks) {
-            scratch->sums[t][0] = x;
-            scratch->sums[t][1] = y;
-            continue;
-        }
-        const linear_term_t term = linear_terms(pass, t)[step->g];
-        if (!is_u4) {
-            x = LINEAR_I(add_epi32)(x, LINEAR_I(set1_epi32)(term.i));
-            y = LINEAR_I(add_epi32)(y, LINEAR_I(set1_epi32)(term.i));
-        }
-        float* sums = pass->sums + t * LLMIR_PANEL_ROWS + step->row;
-        const linear_f32 scale = LINEAR_F(set1_ps)(linear_scales(pass, t)[step->g]);
-        linear_f32 u = maddubs_finish(x, d0, scale, sums);
-        linear_f32 v = maddubs_finish(y, d1, scale, sums + LINEAR_SPAN);
-        if (is_u4) {
-            const linear_f32 factor = LINEAR_F(set1_ps)(term.f);
-            u = linear_fma(m0, factor, u);
-            v = linear_fma(m1, factor, v);
-        }
-        LINEAR_F(store_ps)(sums, u);
-        LINEAR_F(store_ps)(sums + LINEAR_SPAN, v);
+        linear_int* dots = scratch->dots[t];
+        dots[0] = is_first_chunk ? x : LINEAR_I(add_epi32)(x, dots[0]);
+        dots[1] = is_first_chunk ? y : LINEAR_I(add_epi32)(y, dots[1]);
     }
 }
 
-/* Second half of an S8 chunk for SPAN rows: x has the low, y the high nibbles. */
+/* Second half of an S8 chunk for vector `v` of the two: x has the low, y the high nibbles. */
 LLMIR_VEC void maddubs_last16_int8(const linear_pass_t* pass,
-                                   const maddubs_step_t* step,
+                                   const int8_t* a,
                                    const linear_int q[8],
-                                   const uint8_t* d,
+                                   int is_first_chunk,
+                                   uint32_t v,
                                    maddubs_scratch_t* scratch) {
     const linear_int ones = LINEAR_I(set1_epi16)(1);
     const linear_int sixteens = LINEAR_I(set1_epi16)(16);
-    const uint32_t column = step->g * pass->group + step->chunk * LLMIR_CHUNK_COLUMNS + 16;
-    const int8_t* a = (const int8_t*)pass->rows + column;
-    const linear_f32 d0 = linear_load_f16(d + step->row * 2);
     for (uint32_t t = 0; t < pass->token_count; t++, a += pass->row_bytes) {
         linear_int x = scratch->words[t][0];
         linear_int y = scratch->words[t][1];
         maddubs_columns16(q, a, &x, &y);
         x = LINEAR_I(add_epi32)(LINEAR_I(madd_epi16)(x, ones), LINEAR_I(madd_epi16)(y, sixteens));
-        if (step->chunk > 0) {
-            x = LINEAR_I(add_epi32)(x, scratch->sums[t][0]);
+        linear_int* dot = &scratch->dots[t][v];
+        *dot = is_first_chunk ? x : LINEAR_I(add_epi32)(x, *dot);
+    }
+}
+
+/* The integer part of a chunk for rows row .. row + 2 * SPAN - 1. */
+LLMIR_VEC void maddubs_chunk(const linear_pass_t* pass,
+                             uint32_t layout,
+                             const uint8_t* block,
+                             const int8_t* a,
+                             uint32_t chunk,
+                             uint32_t row,
+                             maddubs_scratch_t* scratch) {
+    linear_int q[8];
+    a += chunk * LLMIR_CHUNK_COLUMNS;
+    if (layout != LLMIR_LAYOUT_PANEL_S8) {
+        const uint8_t* nibbles = block + chunk * LLMIR_CHUNK_BYTES;
+        maddubs_unpack4(nibbles, row, 0, q);
+        maddubs_first16(pass, a, q, scratch);
+        maddubs_unpack4(nibbles, row, 1, q);
+        maddubs_last16_int4(pass, a + 16, q, chunk == 0, scratch);
+        return;
+    }
+    const uint8_t* bytes = block + chunk * 2 * LLMIR_CHUNK_BYTES;
+    for (uint32_t v = 0; v < 2; v++) {
+        maddubs_unpack8(bytes, row + v * LINEAR_SPAN, q);
+        maddubs_first16(pass, a, q, scratch);
+        maddubs_unpack8(bytes + LLMIR_CHUNK_BYTES, row + v * LINEAR_SPAN, q);
+        maddubs_last16_int8(pass, a + 16, q, chunk == 0, v, scratch);
+    }
+}
+
+/* The float part of the contract for 2 * SPAN rows; `d` are their scales. */
+LLMIR_VEC void maddubs_scale(const linear_pass_t* pass,
+                             uint32_t layout,
+                             uint32_t g,
+                             const uint8_t* d,
+                             float* sums,
+                             const maddubs_scratch_t* scratch) {
+    const int is_u4 = layout == LLMIR_LAYOUT_PANEL_U4;
+    const linear_f32 d0 = linear_load_f16(d);
+    const linear_f32 d1 = linear_load_f16(d + LINEAR_SPAN * 2);
+    const linear_f32 m0 = is_u4 ? linear_load_f16(d + 32) : d0;
+    const linear_f32 m1 = is_u4 ? linear_load_f16(d + 32 + LINEAR_SPAN * 2) : d1;
+    const uint8_t* scales = pass->scales + g * 4;
+    const linear_term_t* term = pass->terms + g;
+    for (uint32_t t = 0; t < pass->token_count; t++) {
+        linear_int x = scratch->dots[t][0];
+        linear_int y = scratch->dots[t][1];
+        if (!is_u4) {
+            x = LINEAR_I(add_epi32)(x, LINEAR_I(set1_epi32)(term->i));
+            y = LINEAR_I(add_epi32)(y, LINEAR_I(set1_epi32)(term->i));
         }
-        if (step->chunk + 1 < step->chunks) {
-            scratch->sums[t][0] = x;
-            continue;
+        const linear_f32 scale = LINEAR_F(set1_ps)(*(const float*)scales);
+        linear_f32 u = LINEAR_F(mul_ps)(LINEAR_F(cvtepi32_ps)(x), d0);
+        linear_f32 v = LINEAR_F(mul_ps)(LINEAR_F(cvtepi32_ps)(y), d1);
+        u = linear_fma(u, scale, LINEAR_F(load_ps)(sums));
+        v = linear_fma(v, scale, LINEAR_F(load_ps)(sums + LINEAR_SPAN));
+        if (is_u4) {
+            u = linear_fma(m0, LINEAR_F(set1_ps)(term->f), u);
+            v = linear_fma(m1, LINEAR_F(set1_ps)(term->f), v);
         }
-        x = LINEAR_I(add_epi32)(x, LINEAR_I(set1_epi32)(linear_terms(pass, t)[step->g].i));
-        float* sums = pass->sums + t * LLMIR_PANEL_ROWS + step->row;
-        const linear_f32 scale = LINEAR_F(set1_ps)(linear_scales(pass, t)[step->g]);
-        LINEAR_F(store_ps)(sums, maddubs_finish(x, d0, scale, sums));
+        LINEAR_F(store_ps)(sums, u);
+        LINEAR_F(store_ps)(sums + LINEAR_SPAN, v);
+        sums += LLMIR_PANEL_ROWS;
+        scales += pass->row_bytes;
+        term += pass->term_stride;
     }
 }
 
@@ -183,25 +190,12 @@ LLMIR_VEC void maddubs_block(const linear_pass_t* pass,
                              maddubs_scratch_t* scratch) {
     const uint8_t* block = pass->blocks + g * pass->block_bytes;
     const uint8_t* d = block + linear_scale_offset(layout, chunks * LLMIR_CHUNK_COLUMNS);
-    const uint32_t rows = layout == LLMIR_LAYOUT_PANEL_S8 ? LINEAR_SPAN : 2 * LINEAR_SPAN;
-    for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row += rows) {
+    const int8_t* a = (const int8_t*)pass->rows + g * chunks * LLMIR_CHUNK_COLUMNS;
+    for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row += 2 * LINEAR_SPAN) {
         for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-            const maddubs_step_t step = {layout, g, chunk, chunks, row};
-            linear_int q[8];
-            if (layout == LLMIR_LAYOUT_PANEL_S8) {
-                const uint8_t* bytes = block + chunk * 2 * LLMIR_CHUNK_BYTES;
-                maddubs_unpack8(bytes, row, q);
-                maddubs_first16(pass, &step, q, scratch);
-                maddubs_unpack8(bytes + LLMIR_CHUNK_BYTES, row, q);
-                maddubs_last16_int8(pass, &step, q, d, scratch);
-            } else {
-                const uint8_t* nibbles = block + chunk * LLMIR_CHUNK_BYTES;
-                maddubs_unpack4(nibbles, row, 0, q);
-                maddubs_first16(pass, &step, q, scratch);
-                maddubs_unpack4(nibbles, row, 1, q);
-                maddubs_last16_int4(pass, &step, q, d, scratch);
-            }
+            maddubs_chunk(pass, layout, block, a, chunk, row, scratch);
         }
+        maddubs_scale(pass, layout, g, d + row * 2, pass->sums + row, scratch);
     }
 }
 
