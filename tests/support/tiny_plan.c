@@ -202,14 +202,14 @@ static void add_attention(plan_build_t* plan, uint32_t layer) {
         .out_stride = plan->buffers[BUFFER_ATTENDED].row_bytes / 4u,
         .scale = 1.0f / sqrtf((float)o->head_dim)};
     llmir_plan_operand_t norms[2] = {nothing, nothing};
-    for (int i = 0; i < 2 && o->head_norm; ++i) {
-        norms[i] = tensor(tiny_add_vector(model, "head_norm", o->head_dim, 1.0f));
-    }
     add_linear(plan, (linear_case_t){.name = "qkv",
                                      .in = BUFFER_NORMED,
                                      .out = BUFFER_QKV,
                                      .rows = plan->buffers[BUFFER_QKV].columns,
                                      .bias = o->bias});
+    for (int i = 0; i < 2 && o->head_norm; ++i) {
+        norms[i] = tensor(tiny_add_vector(model, "head_norm", o->head_dim, 1.0f));
+    }
     DISPATCH(plan, LLMIR_KERNEL_QKV, qkv, buffer(BUFFER_QKV), buffer(BUFFER_ROPE), norms[0],
              norms[1], kv);
     DISPATCH(plan, LLMIR_KERNEL_ATTENTION, attention, buffer(BUFFER_QKV), kv,
