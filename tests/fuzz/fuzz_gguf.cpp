@@ -7,7 +7,7 @@
 
 using namespace llmir::compiler;
 
-/// One recipe per tensor, in the layout that fits it best where its columns allow groups.
+/// One recipe per tensor; matrices take turns with the panel layouts.
 static std::vector<TensorRecipe> recipesFor(const ImportedModel &model) {
   std::vector<TensorRecipe> recipes;
   for (const auto &[name, tensor] : model.tensors) {
@@ -16,7 +16,8 @@ static std::vector<TensorRecipe> recipesFor(const ImportedModel &model) {
     recipe.shape.assign(tensor.shape.begin(), tensor.shape.end());
     recipe.layout = LLMIR_LAYOUT_F32;
     if (tensor.shape.size() == 2 && tensor.shape[1] % 32 == 0) {
-      recipe.layout = nearestLayout(tensor.type);
+      const uint32_t panels = LLMIR_LAYOUT_PANEL_S8 - LLMIR_LAYOUT_PANEL_F32 + 1;
+      recipe.layout = LLMIR_LAYOUT_PANEL_F32 + static_cast<uint32_t>(recipes.size()) % panels;
       recipe.group = recipe.layout >= LLMIR_LAYOUT_PANEL_S4 ? 32 : 0;
     }
     recipe.parts.push_back({name, static_cast<uint32_t>(tensor.shape[0])});

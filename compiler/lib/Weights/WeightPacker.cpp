@@ -49,31 +49,6 @@ void ConversionLoss::add(const ConversionLoss &other) {
 
 double ConversionLoss::relative() const { return energy > 0 ? std::sqrt(error / energy) : 0.0; }
 
-llmir_layout_t nearestLayout(SourceType type) {
-  switch (type) {
-  case SourceType::F32:
-    return LLMIR_LAYOUT_PANEL_F32;
-  case SourceType::F16:
-    return LLMIR_LAYOUT_PANEL_F16;
-  case SourceType::BF16:
-    return LLMIR_LAYOUT_PANEL_BF16;
-  case SourceType::Q4_0:
-    return LLMIR_LAYOUT_PANEL_S4;
-  case SourceType::Q4_1:
-  case SourceType::Q4_K:
-  case SourceType::Q2_K: // both have fewer than 16 values per scale: four bits lose little
-  case SourceType::Q3_K:
-    return LLMIR_LAYOUT_PANEL_U4;
-  case SourceType::Q5_0:
-  case SourceType::Q5_1:
-  case SourceType::Q5_K:
-  case SourceType::Q6_K:
-  case SourceType::Q8_0:
-    return LLMIR_LAYOUT_PANEL_S8;
-  }
-  return LLMIR_LAYOUT_NONE;
-}
-
 std::string layoutName(uint32_t layout, uint32_t group) {
   static const char *const names[] = {"none", "F32", "F16", "F32", "F16", "BF16", "S4", "U4", "S8"};
   const std::string name = layout < std::size(names) ? names[layout] : "unknown";

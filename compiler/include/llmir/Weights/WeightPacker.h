@@ -21,11 +21,6 @@
 
 namespace llmir::compiler {
 
-/// The layout that holds the values of `type` best: the one that takes them over value by value
-/// where there is one, else the nearest that is not wider than needed. Integer layouts have groups
-/// of 32.
-llmir_layout_t nearestLayout(SourceType type);
-
 /// "S8 group 32", "F16": a layout in reports.
 std::string layoutName(uint32_t layout, uint32_t group);
 
