@@ -3,19 +3,49 @@
  *
  * The weights are made unsigned (S4, U4: the nibbles as they are; S8: + 128), and the dot product
  * starts from the token's term, -8 or -128 times the sum of its activations, so that nothing is
- * left to correct. A chunk of 32 columns is unpacked into 8 registers, which TOKENS tokens use one
- * after the other; the activations are the broadcast memory operands of vpdpbusd.
+ * left to correct. 64 columns, two groups of 32 or a part of a wider one, are unpacked into 16
+ * registers and stay there while all tokens of the tile pass by; the activations are the broadcast
+ * memory operands of vpdpbusd, and the f32 sums wait in the L1 cache.
  *
- *   registers for 16 tokens: 16 accumulators (f32; groups > 32: 32-bit dots, the f32 accumulators
- *   wait in `sums`), 8 weights, 4 dots in flight, 2 for scales and minima, 1 mask: 31 of 32 */
+ *   registers: 16 weights, 2 tokens x 2 halves = 4 dots (chains that cover the latency), 2 sums,
+ *              2 products, 4 scales and minima: 28 of 32
+ *
+ * One token alone keeps its sums in a register and reads the panel once from front to back. */
 #ifndef LLMIR_CPU_LINEAR_VNNI_H
 #define LLMIR_CPU_LINEAR_VNNI_H
 
 #include "targets/cpu/kernels/linear_pass.h"
 
-#define VNNI_LANES 4u /* tokens whose dots are interleaved: covers the latency of vpdpbusd */
+#define VNNI_LANES 2u /* tokens side by side */
 
-/* 32 columns of 16 rows as unsigned bytes: q[i] has columns 4 i .. 4 i + 3. */
+/* What the tokens need of the weights in registers; halves are 32 columns. */
+typedef struct vnni_weights {
+    __m512i q[2][8]; /* [half]: quad i has columns 4 i .. 4 i + 3, as unsigned bytes */
+    __m512 d[2];     /* [half] groups of 32; [0] wider groups */
+    __m512 m[2];     /* U4 */
+} vnni_weights_t;
+
+/* Where the next token's data are. */
+typedef struct vnni_cursor {
+    const int8_t* a;
+    const uint8_t* scales; /* f32 */
+    const linear_term_t* terms;
+    float* sums;
+} vnni_cursor_t;
+
+LLMIR_VEC vnni_cursor_t vnni_cursor_at(const linear_pass_t* pass, uint32_t g) {
+    return (vnni_cursor_t){(const int8_t*)pass->rows + (size_t)g * pass->group,
+                           pass->scales + (size_t)g * 4, pass->terms + g, pass->sums};
+}
+
+LLMIR_VEC void vnni_cursor_advance(const linear_pass_t* pass, uint32_t by, vnni_cursor_t* at) {
+    at->a += by * pass->row_bytes;
+    at->scales += by * pass->row_bytes;
+    at->terms += by * pass->term_stride;
+    at->sums += by * LLMIR_PANEL_ROWS;
+}
+
+/* Unpacks 32 columns of 16 rows. */
 LLMIR_VEC void vnni_unpack(const uint8_t* chunk, uint32_t layout, __m512i q[8]) {
     if (layout == LLMIR_LAYOUT_PANEL_S8) {
         for (uint32_t i = 0; i < 8; i++) {
@@ -31,20 +61,18 @@ LLMIR_VEC void vnni_unpack(const uint8_t* chunk, uint32_t layout, __m512i q[8]) 
     }
 }
 
+/* Scales (and minima) of a block. */
+LLMIR_VEC void vnni_load_scales(
+    const uint8_t* block, uint32_t layout, uint32_t group, __m512* out_d, __m512* out_m) {
+    const uint16_t* d = (const uint16_t*)(block + linear_scale_offset(layout, group));
+    *out_d = v16_load_f16(d);
+    *out_m = layout == LLMIR_LAYOUT_PANEL_U4 ? v16_load_f16(d + 16) : _mm512_setzero_ps();
+}
+
 LLMIR_VEC __m512i vnni_step(__m512i dot, __m512i q, const int8_t* a) {
     int32_t quad;
     __builtin_memcpy(&quad, a, 4);
     return _mm512_dpbusd_epi32(dot, q, _mm512_set1_epi32(quad));
-}
-
-/* Adds 32 columns to the dots of `lanes` neighbouring tokens. */
-LLMIR_VEC void vnni_columns32(
-    const __m512i q[8], const int8_t* a, size_t row_bytes, uint32_t lanes, __m512i* dots) {
-    for (uint32_t i = 0; i < 8; i++) {
-        for (uint32_t lane = 0; lane < lanes; lane++) {
-            dots[lane] = vnni_step(dots[lane], q[i], a + lane * row_bytes + i * 4);
-        }
-    }
 }
 
 /* Where the dot of a group starts. */
@@ -52,112 +80,186 @@ LLMIR_VEC __m512i vnni_start(const linear_term_t* term, uint32_t layout) {
     return layout == LLMIR_LAYOUT_PANEL_U4 ? _mm512_setzero_si512() : _mm512_set1_epi32(term->i);
 }
 
-/* The float part of the contract: the end of a group. */
-LLMIR_VEC __m512 vnni_finish(const linear_pass_t* pass,
-                             uint32_t layout,
-                             uint32_t token,
-                             uint32_t g,
-                             __m512i dot,
-                             __m512 acc) {
-    const uint8_t* d =
-        pass->blocks + g * pass->block_bytes + linear_scale_offset(layout, pass->group);
-    const __m512 scale = _mm512_set1_ps(linear_scales(pass, token)[g]);
-    const __m512 p = _mm512_mul_ps(_mm512_cvtepi32_ps(dot), v16_load_f16((const uint16_t*)d));
-    acc = _mm512_fmadd_ps(p, scale, acc);
-    if (layout == LLMIR_LAYOUT_PANEL_U4) {
-        const __m512 m = v16_load_f16((const uint16_t*)(d + 32));
-        acc = _mm512_fmadd_ps(m, _mm512_set1_ps(linear_terms(pass, token)[g].f), acc);
-    }
-    return acc;
-}
-
-/* Groups of 32: the accumulators stay in registers for the whole pass. */
-LLMIR_VEC void vnni_tokens_group32(const linear_pass_t* pass,
-                                   uint32_t layout,
-                                   uint32_t first,
-                                   const uint32_t tokens) {
-    const uint32_t lanes = tokens < VNNI_LANES ? tokens : VNNI_LANES;
-    __m512 acc[16];
-    for (uint32_t t = 0; t < tokens; t++) {
-        acc[t] = _mm512_load_ps(pass->sums + (first + t) * LLMIR_PANEL_ROWS);
-    }
-    for (uint32_t g = 0; g < pass->block_count; g++) {
-        __m512i q[8];
-        vnni_unpack(pass->blocks + g * pass->block_bytes, layout, q);
-        const int8_t* a = (const int8_t*)linear_row(pass, first) + g * LLMIR_CHUNK_COLUMNS;
-        for (uint32_t t = 0; t < tokens; t += lanes) {
-            __m512i dots[VNNI_LANES];
-            for (uint32_t lane = 0; lane < lanes; lane++) {
-                dots[lane] = vnni_start(linear_terms(pass, first + t + lane) + g, layout);
-            }
-            vnni_columns32(q, a + t * pass->row_bytes, pass->row_bytes, lanes, dots);
-            for (uint32_t lane = 0; lane < lanes; lane++) {
-                acc[t + lane] =
-                    vnni_finish(pass, layout, first + t + lane, g, dots[lane], acc[t + lane]);
+/* Adds `halves` times 32 columns of `lanes` tokens to dots[lane][half]. */
+LLMIR_VEC void vnni_columns(const vnni_weights_t* w,
+                            const int8_t* a,
+                            size_t row_bytes,
+                            const uint32_t halves,
+                            const uint32_t lanes,
+                            __m512i dots[VNNI_LANES][2]) {
+    for (uint32_t i = 0; i < 8; i++) {
+        for (uint32_t lane = 0; lane < lanes; lane++) {
+            const int8_t* quad = a + lane * row_bytes + i * 4;
+            for (uint32_t half = 0; half < halves; half++) {
+                dots[lane][half] =
+                    vnni_step(dots[lane][half], w->q[half][i], quad + half * LLMIR_CHUNK_COLUMNS);
             }
         }
     }
-    for (uint32_t t = 0; t < tokens; t++) {
-        _mm512_store_ps(pass->sums + (first + t) * LLMIR_PANEL_ROWS, acc[t]);
+}
+
+/* The float part of the contract for one group of one token. */
+LLMIR_VEC __m512 vnni_finish(uint32_t layout,
+                             __m512i dot,
+                             __m512 d,
+                             __m512 m,
+                             const float* scale,
+                             const linear_term_t* term,
+                             __m512 acc) {
+    const __m512 p = _mm512_mul_ps(_mm512_cvtepi32_ps(dot), d);
+    acc = _mm512_fmadd_ps(p, _mm512_set1_ps(*scale), acc);
+    return layout == LLMIR_LAYOUT_PANEL_U4 ? _mm512_fmadd_ps(m, _mm512_set1_ps(term->f), acc) : acc;
+}
+
+/* ---- Groups of 32 */
+
+LLMIR_VEC void vnni_tokens32(const linear_pass_t* pass,
+                             uint32_t layout,
+                             const vnni_weights_t* w,
+                             const uint32_t halves,
+                             const uint32_t lanes,
+                             vnni_cursor_t* at) {
+    __m512i dots[VNNI_LANES][2];
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        for (uint32_t half = 0; half < halves; half++) {
+            dots[lane][half] = vnni_start(at->terms + lane * pass->term_stride + half, layout);
+        }
+    }
+    vnni_columns(w, at->a, pass->row_bytes, halves, lanes, dots);
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        const float* scales = (const float*)(at->scales + lane * pass->row_bytes);
+        const linear_term_t* terms = at->terms + lane * pass->term_stride;
+        __m512 acc = _mm512_load_ps(at->sums + lane * LLMIR_PANEL_ROWS);
+        for (uint32_t half = 0; half < halves; half++) {
+            acc = vnni_finish(layout, dots[lane][half], w->d[half], w->m[half], scales + half,
+                              terms + half, acc);
+        }
+        _mm512_store_ps(at->sums + lane * LLMIR_PANEL_ROWS, acc);
+    }
+    vnni_cursor_advance(pass, lanes, at);
+}
+
+/* Blocks g .. g + halves - 1, all tokens. */
+LLMIR_VEC void vnni_blocks32(const linear_pass_t* pass,
+                             uint32_t layout,
+                             uint32_t g,
+                             const uint32_t halves) {
+    vnni_weights_t w;
+    for (uint32_t half = 0; half < halves; half++) {
+        const uint8_t* block = pass->blocks + (g + half) * pass->block_bytes;
+        vnni_unpack(block, layout, w.q[half]);
+        vnni_load_scales(block, layout, LLMIR_CHUNK_COLUMNS, &w.d[half], &w.m[half]);
+    }
+    vnni_cursor_t at = vnni_cursor_at(pass, g);
+    for (uint32_t t = pass->token_count; t >= VNNI_LANES; t -= VNNI_LANES) {
+        vnni_tokens32(pass, layout, &w, halves, VNNI_LANES, &at);
+    }
+    if (pass->token_count % VNNI_LANES != 0) {
+        vnni_tokens32(pass, layout, &w, halves, 1, &at);
     }
 }
 
-/* Groups of 64 and 128: the dots stay in registers for a group, the accumulators in memory. */
-LLMIR_VEC void vnni_tokens_wide(const linear_pass_t* pass,
-                                uint32_t layout,
-                                uint32_t first,
-                                const uint32_t tokens) {
+/* ---- Groups of 64 and 128: steps of 64 columns, dots between steps wait in the scratch */
+
+LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
+                             uint32_t layout,
+                             const vnni_weights_t* w,
+                             const uint32_t lanes,
+                             int is_last_step,
+                             __m512i* scratch,
+                             vnni_cursor_t* at) {
+    __m512i dots[VNNI_LANES][2];
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        dots[lane][0] = scratch[lane];
+        dots[lane][1] = _mm512_setzero_si512();
+    }
+    vnni_columns(w, at->a, pass->row_bytes, 2, lanes, dots);
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        const __m512i dot = _mm512_add_epi32(dots[lane][0], dots[lane][1]);
+        if (!is_last_step) {
+            scratch[lane] = dot;
+            continue;
+        }
+        const float* scale = (const float*)(at->scales + lane * pass->row_bytes);
+        const linear_term_t* term = at->terms + lane * pass->term_stride;
+        float* sums = at->sums + lane * LLMIR_PANEL_ROWS;
+        _mm512_store_ps(
+            sums, vnni_finish(layout, dot, w->d[0], w->m[0], scale, term, _mm512_load_ps(sums)));
+    }
+    vnni_cursor_advance(pass, lanes, at);
+}
+
+LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
+                               uint32_t layout,
+                               uint32_t g,
+                               __m512i scratch[LLMIR_LINEAR_TOKEN_BLOCK]) {
     const uint32_t chunk_bytes = LLMIR_CHUNK_BYTES * (layout == LLMIR_LAYOUT_PANEL_S8 ? 2 : 1);
-    const uint32_t lanes = tokens < VNNI_LANES ? tokens : VNNI_LANES;
+    const uint8_t* block = pass->blocks + g * pass->block_bytes;
+    vnni_weights_t w;
+    vnni_load_scales(block, layout, pass->group, &w.d[0], &w.m[0]);
+    for (uint32_t t = 0; t < pass->token_count; t++) {
+        scratch[t] = vnni_start(linear_terms(pass, t) + g, layout);
+    }
+    for (uint32_t column = 0; column < pass->group; column += 64) {
+        const uint8_t* chunk = block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes;
+        vnni_unpack(chunk, layout, w.q[0]);
+        vnni_unpack(chunk + chunk_bytes, layout, w.q[1]);
+        const int is_last_step = column + 64 == pass->group;
+        vnni_cursor_t at = vnni_cursor_at(pass, g);
+        at.a += column;
+        uint32_t t = 0;
+        for (; t + VNNI_LANES <= pass->token_count; t += VNNI_LANES) {
+            vnni_tokens64(pass, layout, &w, VNNI_LANES, is_last_step, scratch + t, &at);
+        }
+        if (t < pass->token_count) {
+            vnni_tokens64(pass, layout, &w, 1, is_last_step, scratch + t, &at);
+        }
+    }
+}
+
+/* ---- One token */
+
+LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
+    const uint32_t chunk_bytes = LLMIR_CHUNK_BYTES * (layout == LLMIR_LAYOUT_PANEL_S8 ? 2 : 1);
+    const int8_t* a = (const int8_t*)pass->rows;
+    const float* scales = linear_scales(pass, 0);
+    __m512 acc = _mm512_load_ps(pass->sums);
     for (uint32_t g = 0; g < pass->block_count; g++) {
         const uint8_t* block = pass->blocks + g * pass->block_bytes;
-        const int8_t* a = (const int8_t*)linear_row(pass, first) + g * pass->group;
-        __m512i dots[16];
-        for (uint32_t t = 0; t < tokens; t++) {
-            dots[t] = vnni_start(linear_terms(pass, first + t) + g, layout);
-        }
-        for (uint32_t chunk = 0; chunk < pass->group / LLMIR_CHUNK_COLUMNS; chunk++) {
+        __m512i dots[2] = {vnni_start(pass->terms + g, layout), _mm512_setzero_si512()};
+        for (uint32_t column = 0; column < pass->group; column += LLMIR_CHUNK_COLUMNS) {
             __m512i q[8];
-            vnni_unpack(block + chunk * chunk_bytes, layout, q);
-            for (uint32_t t = 0; t < tokens; t += lanes) {
-                vnni_columns32(q, a + chunk * LLMIR_CHUNK_COLUMNS + t * pass->row_bytes,
-                               pass->row_bytes, lanes, dots + t);
+            vnni_unpack(block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes, layout, q);
+            for (uint32_t i = 0; i < 8; i++) {
+                dots[i % 2] = vnni_step(dots[i % 2], q[i], a + i * 4);
             }
+            a += LLMIR_CHUNK_COLUMNS;
         }
-        for (uint32_t t = 0; t < tokens; t++) {
-            float* sums = pass->sums + (first + t) * LLMIR_PANEL_ROWS;
-            _mm512_store_ps(sums,
-                            vnni_finish(pass, layout, first + t, g, dots[t], _mm512_load_ps(sums)));
-        }
+        __m512 d;
+        __m512 m;
+        vnni_load_scales(block, layout, pass->group, &d, &m);
+        acc = vnni_finish(layout, _mm512_add_epi32(dots[0], dots[1]), d, m, scales + g,
+                          pass->terms + g, acc);
     }
-}
-
-LLMIR_VEC void vnni_tokens(const linear_pass_t* pass,
-                           uint32_t layout,
-                           uint32_t first,
-                           const uint32_t tokens) {
-    if (pass->group == LLMIR_CHUNK_COLUMNS) {
-        vnni_tokens_group32(pass, layout, first, tokens);
-    } else {
-        vnni_tokens_wide(pass, layout, first, tokens);
-    }
+    _mm512_store_ps(pass->sums, acc);
 }
 
 LLMIR_VEC void linear_integer_pass(const linear_pass_t* pass, uint32_t layout) {
-    uint32_t first = 0;
-    for (; first + 16 <= pass->token_count; first += 16) {
-        vnni_tokens(pass, layout, first, 16);
-    }
-    if (pass->token_count - first >= 8) {
-        vnni_tokens(pass, layout, first, 8);
-        first += 8;
-    }
-    if (pass->token_count - first >= 4) {
-        vnni_tokens(pass, layout, first, 4);
-        first += 4;
-    }
-    for (; first < pass->token_count; first++) {
-        vnni_tokens(pass, layout, first, 1);
+    if (pass->token_count == 1) {
+        vnni_one_token(pass, layout);
+    } else if (pass->group == LLMIR_CHUNK_COLUMNS) {
+        uint32_t g = 0;
+        for (; g + 2 <= pass->block_count; g += 2) {
+            vnni_blocks32(pass, layout, g, 2);
+        }
+        if (g < pass->block_count) {
+            vnni_blocks32(pass, layout, g, 1);
+        }
+    } else {
+        __m512i scratch[LLMIR_LINEAR_TOKEN_BLOCK];
+        for (uint32_t g = 0; g < pass->block_count; g++) {
+            vnni_block_wide(pass, layout, g, scratch);
+        }
     }
 }
 
