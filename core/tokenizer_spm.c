@@ -27,16 +27,17 @@ llmir_status_t llmir_spm_normalise(llmir_tokenizer_work_t* work,
         *out++ = ' ';
     }
     const uint8_t* const first = out;
+    int drops_space = trim; /* a space here would be leading, or follow another */
     for (size_t i = 0; i < bytes;) {
         const int escape = is_space_escape(text + i, bytes - i);
-        const uint8_t byte = escape ? ' ' : text[i];
-        i += escape ? LLMIR_SPACE_ESCAPE_BYTES : 1u;
-        if (trim && byte == ' ' && (out == first || out[-1] == ' ')) {
-            continue;
+        const int is_space = text[i] == ' ';
+        if (!is_space || !drops_space) {
+            *out++ = escape ? ' ' : text[i];
         }
-        *out++ = byte;
+        drops_space = trim && is_space;
+        i += escape ? LLMIR_SPACE_ESCAPE_BYTES : 1u;
     }
-    if (trim && out > first && out[-1] == ' ') {
+    while (trim && out > first && out[-1] == ' ') {
         --out;
     }
     *out_bytes = out == first ? 0 : (size_t)(out - begin); /* nothing needs no prefix */

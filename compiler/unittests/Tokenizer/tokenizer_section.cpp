@@ -1,9 +1,9 @@
 //===- tokenizer_section.cpp - Makes a TOKENIZER section file --------------------------------===//
 //
-//   tokenizer-section VOCABULARY OUT [--pre NAME]
+//   tokenizer-section VOCABULARY OUT [LINE...]
 //
-// VOCABULARY is a GGUF file or a text file of this folder; --pre replaces its pre-tokenizer. A text
-// file has one item a line, as make_corpus.py writes it:
+// VOCABULARY is a GGUF file or a text file of tests/golden/tokenizer; LINEs are added at its end. A
+// text file has one item a line, as make_corpus.py writes it:
 //
 //   kind bpe | spm | unigram        flag NAME                  pre NAME
 //   bos N, eos N, unknown N         end N
@@ -142,15 +142,15 @@ Expected<TokenizerSpec> readSpec(StringRef path) {
 }
 
 Error run(ArrayRef<const char *> arguments) {
-  const bool hasPre = arguments.size() == 5 && StringRef(arguments[3]) == "--pre";
-  if (arguments.size() != 3 && !hasPre)
+  if (arguments.size() < 3)
     return createStringError(inconvertibleErrorCode(),
-                             "usage: tokenizer-section VOCABULARY OUT [--pre NAME]");
+                             "usage: tokenizer-section VOCABULARY OUT [LINE...]");
   Expected<TokenizerSpec> spec = readSpec(arguments[1]);
   if (!spec)
     return spec.takeError();
-  if (hasPre)
-    spec->preTokenizer = arguments[4];
+  for (const char *line : arguments.drop_front(3))
+    if (Error error = addLine(*spec, line))
+      return error;
   Expected<std::vector<uint8_t>> section = compileTokenizer(*spec);
   if (!section)
     return section.takeError();
