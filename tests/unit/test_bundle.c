@@ -234,91 +234,73 @@ static llmir_tensor_record_t* tensor_records(const tiny_bundle_t* file) {
     return (void*)(file->data + section->offset + record->tensor_table_offset);
 }
 
+/* A field of a record and what it is made. */
+typedef struct field_edit {
+    size_t offset;
+    size_t bytes;
+    uint64_t value;
+} field_edit_t;
+
+#define EDIT(field, value) \
+    {offsetof(llmir_tensor_record_t, field), sizeof(((llmir_tensor_record_t*)0)->field), (value)}
+#define NEXT_RECORD(field, value)                                            \
+    {sizeof(llmir_tensor_record_t) + offsetof(llmir_tensor_record_t, field), \
+     sizeof(((llmir_tensor_record_t*)0)->field), (value)}
+
 /* Tensor 0 is the embedding [320][64] in panels, tensor 1 the frequencies [8]. */
+static const field_edit_t tensor_edits[] = {
+    EDIT(rank, 0),
+    EDIT(rank, 5),
+    EDIT(rank, 1), /* a dimension that is not used is not 1 */
+    EDIT(shape[0], 0),
+    EDIT(shape[0], UINT32_MAX),
+    EDIT(shape[1], UINT32_MAX),
+    EDIT(shape[3], 2),
+    EDIT(layout, 0),
+    EDIT(layout, 9),
+    EDIT(layout, LLMIR_LAYOUT_PANEL_F32), /* with a group */
+    EDIT(group, 0),
+    EDIT(group, 48),
+    EDIT(group, 128), /* no divisor of 64 columns */
+    EDIT(data_bytes, 0),
+    EDIT(data_bytes, UINT64_MAX),
+    EDIT(data_offset, 32),
+    EDIT(data_offset, UINT64_MAX - 63),
+    EDIT(name.offset, UINT32_MAX),
+    EDIT(name.bytes, UINT32_MAX),
+    NEXT_RECORD(shape[0], 9), /* more elements than bytes */
+    NEXT_RECORD(group, 32),
+};
+
 static void test_bundle_tensor_records_are_checked(void** state) {
     tiny_options_t options = tiny_options_default();
     options.layout = LLMIR_LAYOUT_PANEL_S8;
     tiny_bundle_t good = tiny_bundle_build(&options);
     (void)state;
     assert_status(read_tensors(&good, &assert_status_error), LLMIR_STATUS_OK);
-    for (int i = 0; i < 22; ++i) {
+    for (size_t i = 0; i < sizeof(tensor_edits) / sizeof(tensor_edits[0]); ++i) {
         tiny_bundle_t file = tiny_bundle_copy(&good);
-        llmir_tensor_record_t* t = tensor_records(&file);
-        switch (i) {
-            case 0:
-                t->rank = 0;
-                break;
-            case 1:
-                t->rank = 5;
-                break;
-            case 2:
-                t->rank = 1;
-                break; /* a used dimension is not 1 */
-            case 3:
-                t->shape[0] = 0;
-                break;
-            case 4:
-                t->shape[0] = UINT32_MAX;
-                break;
-            case 5:
-                t->shape[1] = UINT32_MAX;
-                break;
-            case 6:
-                t->shape[3] = 2;
-                break;
-            case 7:
-                t->layout = 0;
-                break;
-            case 8:
-                t->layout = 9;
-                break;
-            case 9:
-                t->layout = LLMIR_LAYOUT_PANEL_F32;
-                break; /* with a group */
-            case 10:
-                t->group = 0;
-                break;
-            case 11:
-                t->group = 48;
-                break;
-            case 12:
-                t->group = 128;
-                break; /* no divisor of 64 columns */
-            case 13:
-                t->data_bytes -= 1;
-                break;
-            case 14:
-                t->data_bytes = UINT64_MAX;
-                break;
-            case 15:
-                t->data_offset += 32;
-                break;
-            case 16:
-                t->data_offset = UINT64_MAX - 63;
-                break;
-            case 17:
-                t->name.offset = UINT32_MAX;
-                break;
-            case 18:
-                t->name.bytes = UINT32_MAX;
-                break;
-            case 19:
-                t->rank = 4;
-                t->shape[2] = 1u << 16;
-                t->shape[3] = 1u << 16;
-                break;
-            case 20:
-                t[1].shape[0] = 9;
-                break; /* more elements than bytes */
-            default:
-                t[1].group = 32;
-                break;
-        }
+        memcpy((uint8_t*)tensor_records(&file) + tensor_edits[i].offset, &tensor_edits[i].value,
+               tensor_edits[i].bytes); /* little-endian, as bundles are */
         assert_status_message(read_tensors(&file, &assert_status_error), LLMIR_STATUS_CORRUPT,
                               "WEIGHTS");
         tiny_bundle_free(&file);
     }
     tiny_bundle_free(&good);
+}
+
+/* Four dimensions whose product has more than 64 bits. */
+static void test_bundle_tensor_of_huge_shape_is_refused(void** state) {
+    tiny_bundle_t file = small_bundle();
+    llmir_tensor_record_t* record = tensor_records(&file);
+    (void)state;
+    record->rank = 4;
+    for (int i = 0; i < 4; ++i) {
+        record->shape[i] = 1u << 24;
+    }
+    assert_status_message(read_tensors(&file, &assert_status_error), LLMIR_STATUS_CORRUPT,
+                          "more rows");
+    tiny_bundle_free(&file);
 }
 
 static void test_bundle_weights_parts_are_checked(void** state) {
@@ -364,6 +346,7 @@ int main(void) {
         cmocka_unit_test(test_bundle_section_places_are_checked),
         cmocka_unit_test(test_bundle_unaligned_or_short_memory_is_refused),
         cmocka_unit_test(test_bundle_tensor_records_are_checked),
+        cmocka_unit_test(test_bundle_tensor_of_huge_shape_is_refused),
         cmocka_unit_test(test_bundle_weights_parts_are_checked),
     };
     return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);

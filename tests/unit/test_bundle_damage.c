@@ -3,21 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/bundle_probe.h"
 #include "tests/support/test_random.h"
 #include "tests/support/tiny_model.h"
 
 #define DEFAULT_ROUNDS 12000u
-#define MEMORY_LIMIT (64u << 20)
-
-/* ---- A heap that refuses what only a damaged bundle would ask for ---- */
-
-static void* limited_resize(
-    void* self, void* block, size_t old_size, size_t new_size, size_t alignment) {
-    const llmir_allocator_t* inner = self;
-    return new_size > MEMORY_LIMIT
-               ? NULL
-               : inner->resize(inner->self, block, old_size, new_size, alignment);
-}
 
 typedef struct damage_case {
     test_allocator_t heap;
@@ -32,7 +22,7 @@ static void begin(damage_case_t* c, const tiny_options_t* options) {
     memset(c, 0, sizeof(*c));
     c->good = tiny_bundle_build(options);
     c->counted = test_allocator(&c->heap);
-    runtime_options.allocator = (llmir_allocator_t){&c->counted, limited_resize};
+    runtime_options.allocator = bundle_probe_allocator(&c->counted);
     runtime_options.thread_count = 1;
     assert_status(llmir_runtime_create(&runtime_options, &c->runtime, &assert_status_error),
                   LLMIR_STATUS_OK);
@@ -44,59 +34,15 @@ static void end(damage_case_t* c) {
     test_allocator_check(&c->heap);
 }
 
-/* Runs what a bundle makes possible; any status may come, as long as it comes. */
-static void run_model(llmir_model_t* model) {
-    llmir_session_options_t options = LLMIR_SESSION_OPTIONS_INIT;
-    llmir_sampler_options_t sampler = LLMIR_SAMPLER_OPTIONS_INIT;
-    llmir_message_t message = {"user", "Hello \xf0\x9f\x98\x80", 10};
-    llmir_session_t* session = NULL;
-    llmir_error_t error = {0};
-    char text[256];
-    int32_t ids[64];
-    size_t count = 0;
-    options.context_tokens = 40;
-    options.chunk_tokens = 16;
-    options.sampler = &sampler;
-    options.kv_type = LLMIR_KV_F32;
-    sampler.temperature = 1;
-    sampler.top_k = 5;
-    (void)llmir_model_tokenize(model, "Hello world\xff", 12, LLMIR_TOKENIZE_SPECIAL, ids, 64,
-                               &count, &error);
-    (void)llmir_model_detokenize(model, ids, count < 64 ? count : 64, LLMIR_TOKENIZE_SPECIAL, text,
-                                 sizeof(text), &count, &error);
-    (void)llmir_model_chat(model, &message, 1, LLMIR_CHAT_GENERATE, ids, 64, &count, &error);
-    if (llmir_session_create(model, NULL, &options, &session, &error) != LLMIR_STATUS_OK) {
-        assert_true(error.message[0] != '\0');
-        return;
-    }
-    for (int32_t i = 0; i < 20; ++i) {
-        ids[i] = i * 13 % 300;
-    }
-    if (llmir_session_feed(session, ids, 20, &error) == LLMIR_STATUS_OK) {
-        llmir_piece_t piece = {.finish = LLMIR_FINISH_NONE};
-        for (int i = 0; i < 4 && piece.finish == LLMIR_FINISH_NONE; ++i) {
-            if (llmir_session_next(session, &piece, &error) != LLMIR_STATUS_OK) {
-                break;
-            }
-        }
-    }
-    llmir_session_destroy(session);
-}
-
 static void try_bundle(damage_case_t* c, const tiny_bundle_t* bundle) {
-    llmir_model_t* model = NULL;
     llmir_error_t error = {0};
-    const llmir_status_t status =
-        llmir_model_load_memory(c->runtime, bundle->data, bundle->bytes, NULL, &model, &error);
-    if (status != LLMIR_STATUS_OK) {
-        assert_null(model);
-        assert_true(error.message[0] != '\0');
-        assert_int_equal(error.code, status);
+    const llmir_status_t status = bundle_probe(c->runtime, bundle->data, bundle->bytes, &error);
+    if (status == LLMIR_STATUS_OK) {
+        ++c->loaded_count;
         return;
     }
-    ++c->loaded_count;
-    run_model(model);
-    llmir_model_destroy(model);
+    assert_true(error.message[0] != '\0');
+    assert_int_equal(error.code, status);
 }
 
 static tiny_options_t small_options(uint32_t layout) {
