@@ -147,9 +147,6 @@ static LogicalResult verifySlot(ProgramOp program, BufferOp buffer) {
 }
 
 LogicalResult ProgramOp::verifyRegions() {
-  Operation *last = getBody().front().empty() ? nullptr : &getBody().front().back();
-  if (!isa_and_nonnull<ReturnOp>(last))
-    return emitOpError("ends with llmir_exec.return");
   for (Operation &op : getBody().front()) {
     if (!isa<BufferOp, KVLayerOp, VariantOp, DispatchOp, ReturnOp, llmir::WeightOp>(op))
       return op.emitOpError("does not belong in a program");

@@ -126,6 +126,8 @@ LogicalResult TensorOp::verify() {
   return success();
 }
 
+void WeightOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), getName()); }
+
 LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   auto tensor = symbolTable.lookupNearestSymbolFrom<TensorOp>(*this, getNameAttr());
   if (!tensor)
@@ -282,8 +284,6 @@ LogicalResult ResidualNormOp::verify() {
         failed(checkPositive(*this, "delta_epsilon", getDeltaEpsilon())))
       return failure();
   }
-  if (getRows() && !getOutput())
-    return emitOpError("selects rows for no output");
   if (!getWeight())
     return success();
   if (columnsOf(getOutput().getType()) != columns)

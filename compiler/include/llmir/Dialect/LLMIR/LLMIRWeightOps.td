@@ -4,6 +4,7 @@
 
 include "llmir/Dialect/LLMIR/LLMIRTypes.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -52,7 +53,8 @@ def LLMIR_TensorOp : LLMIR_Op<"tensor", [Symbol]> {
   }];
 }
 
-def LLMIR_WeightOp : LLMIR_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def LLMIR_WeightOp : LLMIR_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
   let summary = "use of a weight";
   let description = [{
     The value of the `llmir.tensor` of that name. The result has exactly the type of the definition.
