@@ -45,10 +45,10 @@ static inline uint32_t attention_first_key(uint32_t window, uint32_t position) {
 }
 
 /* Finds the groups [begin, end) of the piece in the pages. */
-static void attention_locate(const attention_context_t* c,
-                             const attention_run_t* run,
-                             uint32_t piece_index,
-                             attention_piece_t* piece) {
+LLMIR_OUTLINE void attention_locate(const attention_context_t* c,
+                                    const attention_run_t* run,
+                                    uint32_t piece_index,
+                                    attention_piece_t* piece) {
     const llmir_cpu_batch_t* batch = c->batch;
     const uint32_t sequence = batch->token_sequence[run->token_begin];
     for (uint32_t g = piece->group_begin; g < piece->group_end; ++g) {
@@ -73,11 +73,11 @@ static inline void attention_clip(attention_row_t* row, uint32_t piece_index) {
 
 /* One piece for all rows of a block. Rows with keys in the piece are adjacent, because tokens are
  * in order of position. */
-static void attention_piece_rows(const attention_context_t* c,
-                                 const attention_run_t* run,
-                                 attention_row_t* rows,
-                                 uint32_t row_count,
-                                 uint32_t piece_index) {
+LLMIR_OUTLINE void attention_piece_rows(const attention_context_t* c,
+                                        const attention_run_t* run,
+                                        attention_row_t* rows,
+                                        uint32_t row_count,
+                                        uint32_t piece_index) {
     uint32_t begin = ATTENTION_PIECE;
     uint32_t end = 0;
     uint32_t first_row = row_count;

@@ -8,26 +8,26 @@
 /* One function per number of rows and type of cache:
  * attention_scores_<n>_<type>: scores of all groups of the piece for n rows;
  * attention_values_<n>_<type>: tile->sums of `span` * 16 columns for the rows' joint keys. */
-#define ATTENTION_DEFINE(n, type, is_f32)                                                      \
-    static void attention_scores_##n##_##type(attention_tile_t* tile,                          \
-                                              const attention_piece_t* piece) {                \
-        const uint32_t span = ATTENTION_SPAN(n);                                               \
-        uint32_t g = piece->group_begin;                                                       \
-        for (; g + span <= piece->group_end; g += span) {                                      \
-            attention_score_groups(tile, piece, g, n, ATTENTION_SPAN(n), is_f32);              \
-        }                                                                                      \
-        for (; ATTENTION_SPAN(n) > 1 && g < piece->group_end; ++g) {                           \
-            attention_score_groups(tile, piece, g, n, 1, is_f32);                              \
-        }                                                                                      \
-    }                                                                                          \
-    static void attention_values_##n##_##type(attention_tile_t* tile,                          \
-                                              const attention_piece_t* piece,                  \
-                                              const attention_range_t* range, uint32_t span) { \
-        if (span > 1u) {                                                                       \
-            attention_add_values(tile, piece, *range, n, ATTENTION_SPAN(n), is_f32);           \
-        } else {                                                                               \
-            attention_add_values(tile, piece, *range, n, 1, is_f32);                           \
-        }                                                                                      \
+#define ATTENTION_DEFINE(n, type, is_f32)                                                       \
+    LLMIR_OUTLINE void attention_scores_##n##_##type(attention_tile_t* tile,                    \
+                                                     const attention_piece_t* piece) {          \
+        const uint32_t span = ATTENTION_SPAN(n);                                                \
+        uint32_t g = piece->group_begin;                                                        \
+        for (; g + span <= piece->group_end; g += span) {                                       \
+            attention_score_groups(tile, piece, g, n, ATTENTION_SPAN(n), is_f32);               \
+        }                                                                                       \
+        for (; ATTENTION_SPAN(n) > 1 && g < piece->group_end; ++g) {                            \
+            attention_score_groups(tile, piece, g, n, 1, is_f32);                               \
+        }                                                                                       \
+    }                                                                                           \
+    LLMIR_OUTLINE void attention_values_##n##_##type(                                           \
+        attention_tile_t* tile, const attention_piece_t* piece, const attention_range_t* range, \
+        uint32_t span) {                                                                        \
+        if (ATTENTION_SPAN(n) > 1 && span > 1u) {                                               \
+            attention_add_values(tile, piece, *range, n, ATTENTION_SPAN(n), is_f32);            \
+        } else {                                                                                \
+            attention_add_values(tile, piece, *range, n, 1, is_f32);                            \
+        }                                                                                       \
     }
 
 /* Calls FUNCTION_<rows>_<type>(...) of the right type. */
@@ -92,9 +92,9 @@ LLMIR_VEC v16f attention_mask(v16f scores, uint32_t group, uint32_t begin, uint3
 }
 
 /* Scores of row r -> exponentials, with their maximum and sum. */
-static void attention_exponentials(attention_tile_t* tile,
-                                   const attention_piece_t* piece,
-                                   uint32_t r) {
+LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
+                                          const attention_piece_t* piece,
+                                          uint32_t r) {
     const attention_row_t* row = &tile->rows[r];
     const uint32_t first = row->begin / LLMIR_KV_GROUP;
     const uint32_t last = (row->end - 1u) / LLMIR_KV_GROUP;
@@ -125,7 +125,7 @@ static void attention_exponentials(attention_tile_t* tile,
 
 /* Merges maxima and sums of the piece into the rows, and leaves the factors for the values. A row
  * without a piece has m = -infinity and l = 0: keep = 0, add = 1. */
-static void attention_merge_sums(attention_tile_t* tile, uint32_t count) {
+LLMIR_OUTLINE void attention_merge_sums(attention_tile_t* tile, uint32_t count) {
     float old_m[LLMIR_LANES] = {0};
     float old_l[LLMIR_LANES] = {0};
     for (uint32_t r = 0; r < count; ++r) {
@@ -144,10 +144,10 @@ static void attention_merge_sums(attention_tile_t* tile, uint32_t count) {
 }
 
 /* out = out * keep + sums * add for `n` columns; out is not read for the first piece. */
-LLMIR_VEC void attention_merge_values(const attention_tile_t* tile,
-                                      uint32_t r,
-                                      uint32_t column,
-                                      uint32_t n) {
+LLMIR_OUTLINE void attention_merge_values(const attention_tile_t* tile,
+                                          uint32_t r,
+                                          uint32_t column,
+                                          uint32_t n) {
     const attention_row_t* row = &tile->rows[r];
     const v16f keep = v16_set1(tile->keep[r]);
     const v16f add = v16_set1(tile->add[r]);
@@ -173,10 +173,10 @@ static inline attention_range_t attention_joint_range(const attention_tile_t* ti
 }
 
 /* Adds the values of one row for keys [begin, end); `span` is that of the tile's shape, or 1. */
-static void attention_row_values(attention_tile_t* tile,
-                                 const attention_piece_t* piece,
-                                 attention_range_t range,
-                                 uint32_t span) {
+LLMIR_OUTLINE void attention_row_values(attention_tile_t* tile,
+                                        const attention_piece_t* piece,
+                                        attention_range_t range,
+                                        uint32_t span) {
     if (range.begin < range.end) {
         ATTENTION_DISPATCH(1, attention_values, piece->is_f32, tile, piece, &range, span)
     }
@@ -207,9 +207,9 @@ static void attention_column_values(attention_tile_t* tile,
 }
 
 /* Sums of p * v, merged into the rows' outputs. */
-static void attention_values(attention_tile_t* tile,
-                             const attention_piece_t* piece,
-                             uint32_t count) {
+LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
+                                    const attention_piece_t* piece,
+                                    uint32_t count) {
     attention_range_t joint = attention_joint_range(tile, count);
     const uint32_t head_dim = piece->head_dim;
     uint32_t n = 0;
@@ -261,7 +261,7 @@ static uint32_t attention_tile_run(const attention_piece_t* piece,
 }
 
 /* out /= l, after the last piece. */
-static inline void attention_row_finish(const attention_row_t* row, uint32_t head_dim) {
+LLMIR_OUTLINE void attention_row_finish(const attention_row_t* row, uint32_t head_dim) {
     const v16f l = v16_set1(row->l);
     for (uint32_t i = 0; i < head_dim; i += LLMIR_LANES) {
         const uint32_t left = head_dim - i;

@@ -77,6 +77,23 @@ LLMIR_VEC v16f attention_load_n(const uint8_t* p, size_t element, int is_f32, ui
                   : v16_load_f16_n((const uint16_t*)p + element, n);
 }
 
+/* Pages lie far apart, so no hardware prefetcher follows the groups of a layer. Tiles of few rows
+ * (decode) wait for memory: step d of the scores asks for a line of the next keys or of this
+ * group's values, which are read after all scores. */
+#define ATTENTION_PREFETCH_ROWS 4
+
+LLMIR_VEC void attention_prefetch(const uint8_t* next_keys,
+                                  const uint8_t* values,
+                                  size_t d,
+                                  int is_f32) {
+    if (is_f32) { /* a line of 64 bytes per d */
+        __builtin_prefetch(next_keys + d * 64u);
+        __builtin_prefetch(values + d * 64u);
+    } else { /* a line per two d */
+        __builtin_prefetch((d % 2u == 0 ? next_keys : values) + d / 2u * 64u);
+    }
+}
+
 /* Scores of groups group .. group + span - 1 for rows 0 .. rows - 1. */
 LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
                                       const attention_piece_t* piece,
@@ -87,6 +104,8 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
     v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
     const float* q[ATTENTION_MAX_ROWS];
     const uint8_t* keys[ATTENTION_MAX_SPAN];
+    const uint8_t* next_keys[ATTENTION_MAX_SPAN];
+    const uint8_t* values[ATTENTION_MAX_SPAN];
     for (int r = 0; r < rows; ++r) {
         q[r] = tile->rows[r].q;
         for (int s = 0; s < span; ++s) {
@@ -94,13 +113,20 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
         }
     }
     for (int s = 0; s < span; ++s) {
-        keys[s] = piece->keys[group + (uint32_t)s];
+        const uint32_t g = group + (uint32_t)s;
+        const uint32_t next = g + (uint32_t)span;
+        keys[s] = piece->keys[g];
+        next_keys[s] = piece->keys[next < piece->group_end ? next : g];
+        values[s] = piece->values[g];
     }
     const size_t head_dim = piece->head_dim;
     for (size_t d = 0; d < head_dim; ++d) {
         v16f k[ATTENTION_MAX_SPAN];
         for (int s = 0; s < span; ++s) {
             k[s] = attention_load(keys[s], d * LLMIR_KV_GROUP, is_f32);
+            if (rows <= ATTENTION_PREFETCH_ROWS) {
+                attention_prefetch(next_keys[s], values[s], d, is_f32);
+            }
         }
         for (int r = 0; r < rows; ++r) {
             const v16f element = v16_set1(q[r][d]);
@@ -160,7 +186,7 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
 }
 
 /* The same for one row and the last `n` elements of a head whose size is no multiple of 16. */
-static inline void attention_add_values_n(attention_tile_t* tile,
+LLMIR_OUTLINE void attention_add_values_n(attention_tile_t* tile,
                                           const attention_piece_t* piece,
                                           const attention_range_t range,
                                           uint32_t n) {

@@ -30,8 +30,10 @@
 
 #if defined(__GNUC__)
 #define LLMIR_VEC static inline __attribute__((always_inline))
+#define LLMIR_OUTLINE static __attribute__((noinline, unused)) /* one copy: size counts */
 #else
 #define LLMIR_VEC static inline
+#define LLMIR_OUTLINE static
 #endif
 
 #define LLMIR_LANES 16u
@@ -68,28 +70,29 @@ LLMIR_VEC void v16_copy_bytes(void* to, const void* from, uint32_t bytes) {
 #include "targets/cpu/kernels/v16f_portable.h"
 #endif
 
-/* ---- Partial loads and stores: only at the ends of rows, so the way through memory is fine ----
+/* ---- Partial loads and stores: only at the ends of rows, so a call and the
+ * way through memory are fine ----
  */
 
-LLMIR_VEC v16f v16_load_n(const float* p, uint32_t n) {
+LLMIR_OUTLINE v16f v16_load_n(const float* p, uint32_t n) {
     float lanes[16] = {0};
     v16_copy_bytes(lanes, p, n * 4u);
     return v16_load(lanes);
 }
 
-LLMIR_VEC void v16_store_n(float* p, v16f x, uint32_t n) {
+LLMIR_OUTLINE void v16_store_n(float* p, v16f x, uint32_t n) {
     float lanes[16];
     v16_store(lanes, x);
     v16_copy_bytes(p, lanes, n * 4u);
 }
 
-LLMIR_VEC v16f v16_load_f16_n(const uint16_t* p, uint32_t n) {
+LLMIR_OUTLINE v16f v16_load_f16_n(const uint16_t* p, uint32_t n) {
     uint16_t lanes[16] = {0};
     v16_copy_bytes(lanes, p, n * 2u);
     return v16_load_f16(lanes);
 }
 
-LLMIR_VEC void v16_store_f16_n(uint16_t* p, v16f x, uint32_t n) {
+LLMIR_OUTLINE void v16_store_f16_n(uint16_t* p, v16f x, uint32_t n) {
     uint16_t lanes[16];
     v16_store_f16(lanes, x);
     v16_copy_bytes(p, lanes, n * 2u);
