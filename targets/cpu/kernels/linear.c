@@ -39,7 +39,8 @@ void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
 #define TOKEN_FLOATS (LLMIR_LINEAR_TOKEN_BLOCK * LLMIR_PANEL_ROWS)
 #define STRIP_PANELS 4u /* weight panels whose sums are made together: they share the terms */
 
-/* The tokens of one tile and what is computed for them. */
+/* The tokens of one tile and what is computed for them. Arrays lie outside, so that compilers keep
+ * the rest in registers and constants constant. */
 typedef struct linear_tile {
     const llmir_linear_params_t* params;
     const llmir_cpu_call_t* call;
@@ -47,8 +48,8 @@ typedef struct linear_tile {
     uint32_t token_count;
     uint32_t block_count; /* along the columns */
     uint32_t pass_blocks; /* that one pass takes at most: bounded by the terms */
-    _Alignas(64) float sums[STRIP_PANELS][TOKEN_FLOATS]; /* [weight panel][token][16] */
-    linear_term_t terms[LINEAR_MAX_TERMS];               /* [token][blocks of the pass] */
+    float* sums;          /* [weight panel of the strip][token block][16], 64-byte aligned */
+    linear_term_t* terms; /* [token][blocks of the pass] */
 } linear_tile_t;
 
 LLMIR_VEC const uint8_t* tile_activations(const linear_tile_t* tile) {
@@ -125,7 +126,7 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
                               int terms_are_made) {
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t t = 0; t < tile->token_count; t++) {
-            v16_store(tile->sums[i] + t * LLMIR_PANEL_ROWS, v16_zero());
+            v16_store(tile->sums + i * TOKEN_FLOATS + t * LLMIR_PANEL_ROWS, v16_zero());
         }
     }
     for (uint32_t begin = 0; begin < tile->block_count; begin += tile->pass_blocks) {
@@ -135,7 +136,7 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
             tile_make_terms(tile, begin, blocks);
         }
         for (uint32_t i = 0; i < count; i++) {
-            tile_run_pass(tile, first + i, begin, blocks, tile->sums[i]);
+            tile_run_pass(tile, first + i, begin, blocks, tile->sums + i * TOKEN_FLOATS);
         }
     }
 }
@@ -144,7 +145,8 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
 LLMIR_VEC void tile_finish_panel(const linear_tile_t* tile, uint32_t panel, const float* sums) {
     const llmir_linear_params_t* p = tile->params;
     const uint32_t row = panel * LLMIR_PANEL_ROWS;
-    const uint32_t left = p->rows - row;
+    /* Whole panels are known at compile time where the shape is constant. */
+    const uint32_t left = p->rows % LLMIR_PANEL_ROWS == 0 ? LLMIR_PANEL_ROWS : p->rows - row;
     const size_t stride = tile->call->row_bytes[3];
     uint8_t* out = (uint8_t*)tile->call->operands[3] + tile->first_token * stride +
                    ((size_t)p->out_column + row) * 4;
@@ -186,7 +188,7 @@ LLMIR_VEC void tile_run(linear_tile_t* tile, uint32_t first, uint32_t end) {
         const uint32_t count = left < most ? left : most;
         tile_sum_strip(tile, panel * per_output, count * per_output, terms_are_made);
         for (uint32_t i = 0; i < count; i++) {
-            tile_finish_panel(tile, panel + i, tile->sums[i * per_output]);
+            tile_finish_panel(tile, panel + i, tile->sums + i * per_output * TOKEN_FLOATS);
         }
         panel += count;
     }
@@ -203,9 +205,13 @@ void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
     }
     const llmir_linear_tiling_t tiling = llmir_linear_tiling(p, tokens);
     const uint32_t panels = llmir_panel_count(p->rows);
+    _Alignas(64) float sums[STRIP_PANELS * TOKEN_FLOATS];
+    linear_term_t terms[LINEAR_MAX_TERMS];
     linear_tile_t tile;
     tile.params = p;
     tile.call = call;
+    tile.sums = sums;
+    tile.terms = terms;
     while (tile_begin < tile_end) {
         /* Neighbouring tiles of one token block are one run of panels. */
         const uint32_t block = tile_begin / tiling.panel_blocks;
