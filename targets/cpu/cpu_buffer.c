@@ -4,22 +4,26 @@
 #include "core/base/size.h"
 #include "targets/cpu/cpu_device.h"
 
-static llmir_status_t create_block(llmir_device_t* device,
-                                   size_t data_bytes,
-                                   llmir_cpu_buffer_t** out_buffer,
-                                   llmir_error_t* error) {
+/* `memory` NULL: the data follows the struct. */
+static llmir_status_t create_buffer(llmir_device_t* device,
+                                    void* memory,
+                                    size_t bytes,
+                                    llmir_buffer_t** out_buffer,
+                                    llmir_error_t* error) {
     const llmir_cpu_device_t* cpu = (const llmir_cpu_device_t*)device;
     size_t block_bytes;
-    if (!llmir_size_add(LLMIR_CPU_BUFFER_BYTES, data_bytes, &block_bytes)) {
-        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "buffer: %zu bytes", data_bytes);
+    if (!llmir_size_add(LLMIR_CPU_BUFFER_BYTES, memory == NULL ? bytes : 0, &block_bytes)) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "buffer: %zu bytes", bytes);
     }
     void* block = NULL;
     LLMIR_TRY(
         llmir_allocate(&cpu->allocator, block_bytes, LLMIR_CPU_ALIGNMENT, "buffer", &block, error));
     llmir_cpu_buffer_t* buffer = block;
     buffer->base.device = device;
+    buffer->base.bytes = bytes;
     buffer->block_bytes = block_bytes;
-    *out_buffer = buffer;
+    buffer->data = memory == NULL ? (uint8_t*)block + LLMIR_CPU_BUFFER_BYTES : memory;
+    *out_buffer = &buffer->base;
     return LLMIR_STATUS_OK;
 }
 
@@ -28,12 +32,7 @@ llmir_status_t llmir_cpu_buffer_create(llmir_device_t* device,
                                        llmir_buffer_t** out_buffer,
                                        llmir_error_t* error) {
     *out_buffer = NULL;
-    llmir_cpu_buffer_t* buffer = NULL;
-    LLMIR_TRY(create_block(device, bytes, &buffer, error));
-    buffer->base.bytes = bytes;
-    buffer->data = (uint8_t*)buffer + LLMIR_CPU_BUFFER_BYTES;
-    *out_buffer = &buffer->base;
-    return LLMIR_STATUS_OK;
+    return create_buffer(device, NULL, bytes, out_buffer, error);
 }
 
 llmir_status_t llmir_cpu_buffer_import(llmir_device_t* device,
@@ -42,17 +41,12 @@ llmir_status_t llmir_cpu_buffer_import(llmir_device_t* device,
                                        llmir_buffer_t** out_buffer,
                                        llmir_error_t* error) {
     *out_buffer = NULL;
-    if ((uintptr_t)memory % LLMIR_CPU_ALIGNMENT != 0) {
+    if (memory == NULL || (uintptr_t)memory % LLMIR_CPU_ALIGNMENT != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "imported memory at %p: expected an alignment of %u bytes", memory,
                           LLMIR_CPU_ALIGNMENT);
     }
-    llmir_cpu_buffer_t* buffer = NULL;
-    LLMIR_TRY(create_block(device, 0, &buffer, error));
-    buffer->base.bytes = bytes;
-    buffer->data = memory;
-    *out_buffer = &buffer->base;
-    return LLMIR_STATUS_OK;
+    return create_buffer(device, memory, bytes, out_buffer, error);
 }
 
 void llmir_cpu_buffer_destroy(llmir_buffer_t* base) {

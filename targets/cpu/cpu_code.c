@@ -97,7 +97,7 @@ llmir_status_t llmir_cpu_code_load(const llmir_program_options_t* options,
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "the bundle has no code for this processor");
     }
-    llmir_code_record_t record;
+    llmir_code_record_t record = {0};
     LLMIR_TRY(check_level(options->code_level, built_in_level, level_max, error));
     LLMIR_TRY(check_record(options, &record, error));
     LLMIR_TRY(llmir_elf_load(options->code + record.image_offset, (size_t)record.image_bytes,

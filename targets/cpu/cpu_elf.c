@@ -301,7 +301,8 @@ static llmir_status_t relocate_table(const elf_loader_t* loader,
                                      uint64_t bytes,
                                      uint64_t given_entry_bytes,
                                      int has_addend) {
-    const uint32_t entry_bytes = loader->abi->word_bytes * (has_addend ? 3 : 2);
+    const uint32_t word = loader->abi->word_bytes == 8 ? 8 : 4;
+    const uint32_t entry_bytes = word * (has_addend ? 3 : 2);
     if (bytes == 0) {
         return LLMIR_STATUS_OK;
     }

@@ -4,7 +4,7 @@
 
 #include "platform/platform.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__)
 #include <cpuid.h>
 
 typedef struct cpuid_leaf {

@@ -78,10 +78,9 @@ static void test_cpu_elf_every_architecture_is_laid_out_and_relocated(void** sta
 static void test_cpu_elf_native_abi_is_one_of_the_known(void** state) {
     (void)state;
     const llmir_elf_abi_t* abi = llmir_elf_native_abi();
-    if (abi == NULL) {
-        skip();
+    if (abi != NULL) {
+        assert_int_equal(abi->word_bytes, sizeof(void*));
     }
-    assert_int_equal(abi->word_bytes, sizeof(void*));
 }
 
 /* Access of the page at `address`, as "r-x", from the list of this process's mappings. */
@@ -406,9 +405,8 @@ static void test_cpu_elf_without_native_abi_is_unsupported(void** state) {
 
 /* Loads a copy of exactly `bytes` bytes, so that a sanitizer sees any read beyond. */
 static int try_load(const uint8_t* file, size_t bytes, const llmir_elf_abi_t* abi) {
-    uint8_t* copy = malloc(bytes + 1);
+    uint8_t* copy = malloc(bytes > 0 ? bytes : 1);
     memcpy(copy, file, bytes);
-    copy = realloc(copy, bytes > 0 ? bytes : 1);
     llmir_elf_image_t image;
     llmir_error_t error = {0, {0}};
     const llmir_status_t status = llmir_elf_load(copy, bytes, abi, &image, &error);
