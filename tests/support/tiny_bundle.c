@@ -260,10 +260,12 @@ llmir_bundle_section_t* tiny_bundle_section(const tiny_bundle_t* bundle, uint32_
 
 void tiny_bundle_rehash(const tiny_bundle_t* bundle) {
     llmir_bundle_header_t* header = (void*)bundle->data;
-    const uint64_t offset = header->section_table_offset;
     llmir_blake2b_t state;
-    if (bundle->bytes < sizeof(*header) || header->section_count > MAX_SECTIONS ||
-        offset % 8 != 0 || offset > bundle->bytes ||
+    if (bundle->bytes < sizeof(*header)) {
+        return;
+    }
+    const uint64_t offset = header->section_table_offset;
+    if (header->section_count > MAX_SECTIONS || offset % 8 != 0 || offset > bundle->bytes ||
         header->section_count * sizeof(llmir_bundle_section_t) > bundle->bytes - offset ||
         header->header_bytes != sizeof(*header)) {
         return;
