@@ -333,18 +333,19 @@ LogicalResult Lowering::lowerNorm(ResidualNormOp op) {
   FailureOr<Value> x = bufferOf(op, op.getInput());
   if (failed(x))
     return failure();
-  if (cast<BufferType>(x->getType()).getExtent() != Extent::Tokens)
-    return cannotLower(op, "kernels norm the rows of tokens");
+  FailureOr<Value> deltaRows = op.getDelta() ? bufferOf(op, op.getDelta()) : x;
+  if (failed(deltaRows))
+    return failure();
+  for (Value rows : {*x, *deltaRows})
+    if (cast<BufferType>(rows.getType()).getExtent() != Extent::Tokens)
+      return cannotLower(op, "kernels norm the rows of tokens");
   llmir_norm_params_t params = {};
   params.dim = op.getInput().getType().getDimSize(1);
   Value delta, deltaWeight, weight, out;
   if (op.getDelta()) {
-    FailureOr<Value> buffer = bufferOf(op, op.getDelta());
-    if (failed(buffer))
-      return failure();
     if (isReadAfter(op.getInput(), op) && op.getUpdated())
       return cannotLower(op, "the residual is read after its update in place");
-    delta = *buffer;
+    delta = *deltaRows;
     params.flags |= LLMIR_NORM_ADD_DELTA;
     if (op.getUpdated())
       places[op.getUpdated()] = {*x, 0};
@@ -417,22 +418,26 @@ LogicalResult Lowering::lowerLinear(LinearOp op) {
   if (op.getSoftCap())
     params.soft_cap = op.getSoftCap()->convertToFloat();
   Value out;
+  Extent extent = cast<BufferType>(input->getType()).getExtent();
   auto known = places.find(op.getResult());
   if (known != places.end()) {
+    if (extent != known->second.type().getExtent())
+      return cannotLower(op, "kernels write the rows of tokens side by side");
     out = known->second.buffer;
     params.out_column = known->second.column;
   } else if (op.getResidual()) {
     FailureOr<Value> residual = bufferOf(op, op.getResidual());
     if (failed(residual))
       return failure();
+    if (extent != cast<BufferType>(residual->getType()).getExtent())
+      return cannotLower(op, "a sum has the rows of its product");
     if (isReadAfter(op.getResidual(), op))
       return cannotLower(op, "the residual is read after its update in place");
     params.flags |= LLMIR_LINEAR_ADD;
     places[op.getResult()] = {*residual, 0};
     out = *residual;
   } else {
-    out = newBuffer(op.getResult(), cast<BufferType>(input->getType()).getExtent(),
-                    op.getGate() ? "gated" : "product");
+    out = newBuffer(op.getResult(), extent, op.getGate() ? "gated" : "product");
   }
   return emitLinear(op, params, *input, op.getWeight(), op.getBias(), out);
 }

@@ -35,7 +35,8 @@ struct PlanBuffers : llmir::impl::PlanBuffersPassBase<PlanBuffers> {
 
   void runOnOperation() override {
     if (outputs < 0) {
-      getOperation().emitError() << "a count of output rows is not negative, found " << outputs;
+      getOperation().emitError() << "a count of output rows is not negative, found "
+                                 << outputs.getValue();
       return signalPassFailure();
     }
     SmallVector<Life> lives = findLives();
@@ -60,9 +61,9 @@ struct PlanBuffers : llmir::impl::PlanBuffersPassBase<PlanBuffers> {
     getOperation().setSlotTokenBytesAttr(builder.getDenseI64ArrayAttr(tokenBytes));
     getOperation().setSlotOutputBytesAttr(builder.getDenseI64ArrayAttr(outputBytes));
     getOperation().emitRemark() << "activations: " << peak << " bytes for " << chunk()
-                                << " tokens and " << outputs.getValue() << " output rows, in " << slots.size()
-                                << " slots (" << lives.size() << " buffers, " << unshared
-                                << " bytes without sharing)";
+                                << " tokens and " << outputs.getValue() << " output rows, in "
+                                << slots.size() << " slots (" << lives.size() << " buffers, "
+                                << unshared << " bytes without sharing)";
   }
 
 private:
