@@ -399,7 +399,7 @@ LogicalResult Lowering::emitLinear(Operation *op, llmir_linear_params_t params, 
   params.layout = static_cast<uint32_t>(type.getLayout());
   params.group = type.getGroup();
   params.extent = static_cast<uint32_t>(cast<BufferType>(input.getType()).getExtent());
-  params.out_stride = cast<BufferType>(out.getType()).getColumns();
+  params.out_stride = cast<BufferType>(out.getType()).getRowBytes() / 4;
   if (bias) {
     params.flags |= LLMIR_LINEAR_BIAS;
     bias = writer->weight(bias);
@@ -484,7 +484,7 @@ LogicalResult Lowering::lowerAttention(PagedAttentionOp op) {
   params.q_heads = op.getQueryHeads();
   params.kv_heads = type.getKvHeads();
   params.head_dim = type.getHeadDim();
-  params.stride = qkv->type().getColumns();
+  params.stride = qkv->type().getRowBytes() / 4;
   Value qNorm, kNorm;
   if (group.table) {
     params.flags |= LLMIR_QKV_ROPE;
@@ -506,10 +506,10 @@ LogicalResult Lowering::lowerAttention(PagedAttentionOp op) {
   attention.head_dim = params.head_dim;
   attention.window = op.getWindow();
   attention.q_stride = params.stride;
-  attention.out_stride = op.getType().getDimSize(1);
   attention.scale = op.getScale().convertToFloat();
   attention.soft_cap = op.getSoftCap().convertToFloat();
   Value out = newBuffer(op.getResult(), Extent::Tokens, "attention");
+  attention.out_stride = cast<BufferType>(out.getType()).getRowBytes() / 4;
   return writer->dispatch(op, Kernel::Attention, &attention, {qkv->buffer, cache->second, out});
 }
 

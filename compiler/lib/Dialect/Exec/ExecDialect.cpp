@@ -252,6 +252,20 @@ private:
                                                                                     : wrong(place);
   }
 
+  /// Rows of f32 that begin `stride` elements apart; how many columns they hold is the caller's
+  /// business.
+  LogicalResult strided(unsigned place, Extent extent, uint32_t stride) {
+    auto type = cast<BufferType>(op.getOperandAt(place).getType());
+    return type.getExtent() == extent && type.getFormat() == Format::F32 &&
+                   type.getRowBytes() == uint64_t(stride) * 4
+               ? success()
+               : wrong(place);
+  }
+
+  uint32_t columnsOf(unsigned place) {
+    return cast<BufferType>(op.getOperandAt(place).getType()).getColumns();
+  }
+
   LogicalResult vector(unsigned place, uint32_t size) {
     auto type = cast<QTensorType>(op.getOperandAt(place).getType());
     return type == QTensorType::get(op.getContext(), {size}, llmir::Layout::F32, 0) ? success()
@@ -315,34 +329,34 @@ private:
         failed(matrix(1, weightRows, p.columns, p.layout, p.group)) ||
         failed(paired(p.flags & LLMIR_LINEAR_BIAS, 2)) ||
         (p.flags & LLMIR_LINEAR_BIAS && failed(vector(2, p.rows))) ||
-        failed(buffer(3, extent, Format::F32, p.out_stride)))
+        failed(strided(3, extent, p.out_stride)))
       return failure();
-    if (p.out_column % 16 != 0 || p.out_column > p.out_stride ||
-        p.rows > p.out_stride - p.out_column)
+    uint32_t columns = columnsOf(3);
+    if (p.out_column % 16 != 0 || p.out_column > columns || p.rows > columns - p.out_column)
       return op.emitOpError() << "writes columns " << p.out_column << " to "
-                              << uint64_t(p.out_column) + p.rows << " of " << p.out_stride
+                              << uint64_t(p.out_column) + p.rows << " of " << columns
                               << "; the first must be a multiple of 16";
     return success();
   }
 
   LogicalResult qkv(const llmir_qkv_params_t &p) {
     bool norms = p.flags & LLMIR_QKV_NORM, rope = p.flags & LLMIR_QKV_ROPE;
-    if (failed(buffer(0, Extent::Tokens, Format::F32, p.stride)) || failed(paired(rope, 1)) ||
+    if (failed(strided(0, Extent::Tokens, p.stride)) || failed(paired(rope, 1)) ||
         failed(paired(norms, 2)) || failed(paired(norms, 3)) ||
         (rope && failed(buffer(1, Extent::Tokens, Format::F32, p.rope_dim))) ||
         (norms && (failed(vector(2, p.head_dim)) || failed(vector(3, p.head_dim)))))
       return failure();
-    if ((uint64_t(p.q_heads) + 2 * uint64_t(p.kv_heads)) * p.head_dim > p.stride)
+    if ((uint64_t(p.q_heads) + 2 * uint64_t(p.kv_heads)) * p.head_dim > columnsOf(0))
       return op.emitOpError("has more heads than columns");
     return cache(4, p.kv_heads, p.head_dim);
   }
 
   LogicalResult attention(const llmir_attention_params_t &p) {
-    if (failed(buffer(0, Extent::Tokens, Format::F32, p.q_stride)) ||
-        failed(buffer(2, Extent::Tokens, Format::F32, p.out_stride)))
+    if (failed(strided(0, Extent::Tokens, p.q_stride)) ||
+        failed(strided(2, Extent::Tokens, p.out_stride)))
       return failure();
     if (p.kv_heads == 0 || p.q_heads % p.kv_heads != 0 ||
-        uint64_t(p.q_heads) * p.head_dim != p.out_stride || p.out_stride > p.q_stride)
+        uint64_t(p.q_heads) * p.head_dim != columnsOf(2) || columnsOf(2) > columnsOf(0))
       return op.emitOpError("has heads that do not fit the columns");
     return cache(1, p.kv_heads, p.head_dim);
   }
