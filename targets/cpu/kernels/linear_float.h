@@ -38,6 +38,7 @@ LLMIR_VEC void float_token(const linear_pass_t* pass, uint32_t layout, uint32_t 
     v16f acc[4] = {v16_zero(), v16_zero(), v16_zero(), v16_zero()};
     uint32_t k = 0;
     for (; k + 4 <= pass->block_count; k += 4) {
+        linear_prefetch(w, 4 * (uint32_t)pass->block_bytes);
         for (uint32_t j = 0; j < 4; j++) {
             acc[j] = v16_fma(float_weights(w, layout), v16_set1(a[k + j]), acc[j]);
             w += pass->block_bytes;

@@ -238,6 +238,7 @@ LLMIR_VEC void maddubs_token(const linear_pass_t* pass, uint32_t layout, uint32_
     for (uint32_t g = 0; g < pass->block_count; g++) {
         const uint8_t* block = pass->blocks + g * pass->block_bytes;
         const uint8_t* d = block + chunks * chunk_bytes;
+        linear_prefetch(block, chunks * chunk_bytes);
         for (uint32_t v = 0; v < LLMIR_PANEL_ROWS / LINEAR_SPAN; v++) {
             linear_int dot = LINEAR_ZERO();
             for (uint32_t chunk = 0; chunk < chunks; chunk++) {

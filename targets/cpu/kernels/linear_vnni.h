@@ -229,7 +229,9 @@ LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
         __m512i dots[2] = {vnni_start(pass->terms + g, layout), _mm512_setzero_si512()};
         for (uint32_t column = 0; column < pass->group; column += LLMIR_CHUNK_COLUMNS) {
             __m512i q[8];
-            vnni_unpack(block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes, layout, q);
+            const uint8_t* chunk = block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes;
+            linear_prefetch(chunk, chunk_bytes);
+            vnni_unpack(chunk, layout, q);
             for (uint32_t i = 0; i < 8; i++) {
                 dots[i % 2] = vnni_step(dots[i % 2], q[i], a + i * 4);
             }
