@@ -1,9 +1,9 @@
-//===- AtomicFile.cpp - A file that appears complete or not at all --------------------------===//
+//===- AtomicFile.cpp - A file that appears complete or not at all --------===//
 //
 // Plain descriptors instead of streams: a write that fails must be told with its reason at once,
 // and the flush to the disk has no counterpart in LLVM's streams.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "AtomicFile.h"
 
 #include "llvm/Support/Errno.h"

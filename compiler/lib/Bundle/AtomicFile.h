@@ -1,10 +1,10 @@
-//===- AtomicFile.h - A file that appears complete or not at all ----------------------------===//
+//===- AtomicFile.h - A file that appears complete or not at all ----------===//
 //
 // Bytes go into a temporary file in the folder of the target; commit() flushes it to the disk and
 // renames it. Without commit(), after a failure or a signal that ends the process, the temporary
 // file is removed.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_BUNDLE_ATOMICFILE_H
 #define LLMIR_LIB_BUNDLE_ATOMICFILE_H
 

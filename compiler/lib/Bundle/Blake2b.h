@@ -1,11 +1,10 @@
-//===- Blake2b.h - The runtime's hash, for C++
-//--------------------------------------------------===//
+//===- Blake2b.h - The runtime's hash, for C++ ----------------------------===//
 //
 // core/base/blake2b is, beside quant/ and llmir_bundle.h, the one part of the runtime that the
 // compiler uses: writer and reader of a bundle must agree on the hash, and LLVM has none of this
 // family.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_BUNDLE_BLAKE2B_H
 #define LLMIR_LIB_BUNDLE_BLAKE2B_H
 

@@ -1,9 +1,9 @@
-//===- BundleWriter.cpp - Sections to a bundle file -------------------------------------------===//
+//===- BundleWriter.cpp - Sections to a bundle file -----------------------===//
 //
 // Sections are written and hashed as they come; header and table, which hold places and hashes, are
 // written last into the room left for them. Then the file is flushed and renamed.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/Bundle/BundleWriter.h"
 
 #include "AtomicFile.h"

@@ -1,10 +1,9 @@
-//===- Gguf.cpp - The GGUF front end
-//------------------------------------------------------------===//
+//===- Gguf.cpp - The GGUF front end --------------------------------------===//
 //
 // Maps the file or all parts of a split one, and runs the steps of GgufModel.h. Metadata is that of
 // the first part; every part brings tensors.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/Import/Gguf.h"
 
 #include "GgufModel.h"
@@ -108,9 +107,9 @@ Expected<ImportedModel> importGgufBuffers(ArrayRef<GgufBuffer> parts) {
   return model;
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Files
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 static Expected<std::shared_ptr<MemoryBuffer>> mapFile(const Twine &path) {
   ErrorOr<std::unique_ptr<MemoryBuffer>> buffer =

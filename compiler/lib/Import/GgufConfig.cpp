@@ -1,10 +1,10 @@
-//===- GgufConfig.cpp - Hyper-parameters from GGUF metadata -----------------------------------===//
+//===- GgufConfig.cpp - Hyper-parameters from GGUF metadata ---------------===//
 //
 // Keys are "<architecture>.<what>"; defaults are those that llama.cpp applies, because files are
 // written with them in mind. Whatever a file asks for and the graph builder cannot express is an
 // error here.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufModel.h"
 
 #include <cmath>

@@ -1,10 +1,10 @@
-//===- GgufFile.cpp - The container: metadata and tensor table of one GGUF file --------------===//
+//===- GgufFile.cpp - The container: metadata and tensor table of one GGUF file ---===//
 //
 // A cursor that cannot leave the file, and the grammar on top of it. Counts are compared with the
 // bytes that are left before anything is made of them; sums and products go through checked
 // arithmetic.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufFile.h"
 
 #include "llmir/Import/SourceTypes.h"
@@ -66,9 +66,9 @@ const GgufValue *GgufFile::find(StringRef key) const {
   return it == values.end() ? nullptr : &it->second;
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Parsing
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 class GgufParser {
 public:

@@ -1,4 +1,4 @@
-//===- GgufFile.h - The container: metadata and tensor table of one GGUF file ----------------===//
+//===- GgufFile.h - The container: metadata and tensor table of one GGUF file ---===//
 //
 // Parses and checks the structure only; what keys mean is decided in GgufConfig.cpp and
 // GgufTokenizer.cpp. Values stay in the mapped bytes, so that a count claimed by the file costs no
@@ -6,7 +6,7 @@
 //
 //   "GGUF" | u32 version | u64 tensors | u64 pairs | pairs | tensor infos | padding | data
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_IMPORT_GGUFFILE_H
 #define LLMIR_LIB_IMPORT_GGUFFILE_H
 

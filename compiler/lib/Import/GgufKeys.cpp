@@ -1,10 +1,10 @@
-//===- GgufKeys.cpp - Typed access to GGUF metadata -------------------------------------------===//
+//===- GgufKeys.cpp - Typed access to GGUF metadata -----------------------===//
 //
 // The parser has checked that every payload is complete; here values are decoded and compared with
 // what the caller can use. Writers disagree about integer widths, so every width is taken where the
 // value fits.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufFile.h"
 
 #include "llvm/ADT/StringExtras.h"

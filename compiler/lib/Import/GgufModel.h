@@ -1,8 +1,8 @@
-//===- GgufModel.h - From GGUF metadata and tensors to an ImportedModel ----------------------===//
+//===- GgufModel.h - From GGUF metadata and tensors to an ImportedModel ---===//
 //
 // The steps between the container (GgufFile.h) and the front end's result (Gguf.cpp runs them).
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_IMPORT_GGUFMODEL_H
 #define LLMIR_LIB_IMPORT_GGUFMODEL_H
 

@@ -1,9 +1,9 @@
-//===- GgufTensors.cpp - Which tensors an architecture has, and their shapes -----------------===//
+//===- GgufTensors.cpp - Which tensors an architecture has, and their shapes ---===//
 //
 // One list of tensors per model, made from the configuration; the file must have exactly these.
 // Behind this check the graph builder may index names and trust shapes.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufModel.h"
 
 #include "llmir/Import/SourceTypes.h"

@@ -1,9 +1,9 @@
-//===- GgufTokenizer.cpp - Tokenizer and chat template from GGUF metadata --------------------===//
+//===- GgufTokenizer.cpp - Tokenizer and chat template from GGUF metadata ---===//
 //
 // Defaults follow llama.cpp, kind by kind, because files rely on them. Ids outside of the
 // vocabulary are treated as absent, as there: old converters wrote such padding ids.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufModel.h"
 
 #include "llvm/ADT/STLExtras.h"

@@ -1,9 +1,9 @@
-//===- SourceTypes.cpp - Names and block sizes of the source encodings -----------------------===//
+//===- SourceTypes.cpp - Names and block sizes of the source encodings ----===//
 //
 // The table behind SourceTypes.h. Block sizes are those of the ggml formats;
 // lib/Weights/Dequantize.cpp draws the blocks.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/Import/SourceTypes.h"
 
 using namespace llmir::compiler;

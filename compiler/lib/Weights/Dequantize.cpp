@@ -1,10 +1,9 @@
-//===- Dequantize.cpp - Source encodings to binary32
-//-------------------------------------------===//
+//===- Dequantize.cpp - Source encodings to binary32 ----------------------===//
 //
 // One function per block format. All numbers are little-endian; "d" and "dmin" are binary16.
 // Products of scales are made first and rounded once, as in ggml, so that values agree bit by bit.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/Weights/Dequantize.h"
 
 #include "SixBit.h"

@@ -1,10 +1,9 @@
-//===- OrderedJobs.h - Work in parallel, results in order
-//--------------------------------------===//
+//===- OrderedJobs.h - Work in parallel, results in order -----------------===//
 //
 // Threads take jobs by ascending index; the caller consumes the results in the same order. A thread
 // that is too far ahead of the consumer waits, which bounds the memory of finished results.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_WEIGHTS_ORDEREDJOBS_H
 #define LLMIR_LIB_WEIGHTS_ORDEREDJOBS_H
 

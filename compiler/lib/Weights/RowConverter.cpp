@@ -1,9 +1,9 @@
-//===- RowConverter.cpp - One row of a source tensor into one row of a packed matrix ---------===//
+//===- RowConverter.cpp - One row of a source tensor into one row of a packed matrix ---===//
 //
 // Non-finite weights are refused rather than packed: the model would answer nothing but NaN, and
 // the place to say which tensor is broken is here.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "RowConverter.h"
 
 #include "llmir/Weights/Dequantize.h"

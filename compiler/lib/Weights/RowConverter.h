@@ -1,9 +1,9 @@
-//===- RowConverter.h - One row of a source tensor into one row of a packed matrix -----------===//
+//===- RowConverter.h - One row of a source tensor into one row of a packed matrix ---===//
 //
 // Chooses between taking over and requantizing, and measures what the latter costs. One converter
 // serves one thread; its buffers are kept between rows.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_WEIGHTS_ROWCONVERTER_H
 #define LLMIR_LIB_WEIGHTS_ROWCONVERTER_H
 

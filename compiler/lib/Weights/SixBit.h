@@ -1,5 +1,4 @@
-//===- SixBit.h - The packed scales of Q4_K and Q5_K
-//-------------------------------------------===//
+//===- SixBit.h - The packed scales of Q4_K and Q5_K ----------------------===//
 #ifndef LLMIR_LIB_WEIGHTS_SIXBIT_H
 #define LLMIR_LIB_WEIGHTS_SIXBIT_H
 

@@ -1,4 +1,4 @@
-//===- TakeOver.cpp - Encodings that a layout holds as they are ------------------------------===//
+//===- TakeOver.cpp - Encodings that a layout holds as they are -----------===//
 //
 //   source   layout  q          d           m
 //   Q4_0     S4      as is      d           -
@@ -9,7 +9,7 @@
 //   Q5_0     S8      q - 16     d           -
 //   Q8_0     S8      as is      d           -
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "TakeOver.h"
 
 #include "SixBit.h"

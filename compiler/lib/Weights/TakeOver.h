@@ -1,9 +1,9 @@
-//===- TakeOver.h - Encodings that a layout holds as they are --------------------------------===//
+//===- TakeOver.h - Encodings that a layout holds as they are -------------===//
 //
 // The integers of these encodings go into the bundle unchanged, and with one exception so do their
 // scales.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_WEIGHTS_TAKEOVER_H
 #define LLMIR_LIB_WEIGHTS_TAKEOVER_H
 

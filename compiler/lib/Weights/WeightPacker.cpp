@@ -1,11 +1,11 @@
-//===- WeightPacker.cpp - Source tensors to the WEIGHTS section ------------------------------===//
+//===- WeightPacker.cpp - Source tensors to the WEIGHTS section -----------===//
 //
 //   | llmir_weights_record | llmir_tensor_record[] | names | padding | data, 64-byte aligned ... |
 //
 // A job packs some panels of one tensor into a buffer of its own; panels follow each other by rows,
 // so the buffers of a tensor's jobs, one after the other, are its data.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/Weights/WeightPacker.h"
 
 #include "OrderedJobs.h"
@@ -55,9 +55,9 @@ std::string layoutName(uint32_t layout, uint32_t group) {
   return group == 0 ? name : name + " group " + std::to_string(group);
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Checking the recipes
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 static Error recipeError(const TensorRecipe &recipe, const Twine &what) {
   return createStringError(inconvertibleErrorCode(), "tensor '" + recipe.name + "': " + what);
@@ -135,9 +135,9 @@ Error WeightPacker::checkParts(const TensorRecipe &recipe) const {
   return Error::success();
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Layout of the section
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 static uint64_t dataBytesOf(const TensorRecipe &recipe) {
   return llmir_layout_bytes(recipe.layout, recipe.group, recipe.rows(), recipe.columns());
@@ -187,9 +187,9 @@ std::vector<uint8_t> WeightPacker::renderHead() const {
   return head;
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Packing
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 std::vector<WeightPacker::Job> WeightPacker::makeJobs() const {
   std::vector<Job> jobs;
@@ -293,9 +293,9 @@ WeightPacker::JobResult WeightPacker::packRows(const TensorRecipe &recipe, const
   return result;
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Writing
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void WeightPacker::account(const Job &job, const JobResult &result) {
   const TensorRecipe &recipe = recipes[job.recipe];

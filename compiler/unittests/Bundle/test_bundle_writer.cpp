@@ -1,9 +1,9 @@
-//===- test_bundle_writer.cpp - The file that the writer leaves, and when it leaves none ------===//
+//===- test_bundle_writer.cpp - The file that the writer leaves, and when it leaves none ---===//
 //
 // What was written is checked field by field against the format; then every way to fail, after
 // which the old file must be whole and no temporary file may be left.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/Bundle/BundleWriter.h"
 
 #include "llvm/Support/FileSystem.h"

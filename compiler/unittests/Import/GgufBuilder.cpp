@@ -1,5 +1,4 @@
-//===- GgufBuilder.cpp - GGUF files for tests
-//----------------------------------------------------===//
+//===- GgufBuilder.cpp - GGUF files for tests -----------------------------===//
 #include "GgufBuilder.h"
 
 #include "llmir/Import/SourceTypes.h"

@@ -1,10 +1,9 @@
-//===- GgufBuilder.h - GGUF files for tests
-//------------------------------------------------------===//
+//===- GgufBuilder.h - GGUF files for tests -------------------------------===//
 //
 // Writes what it is told, right or wrong: tests change the keys and tensors of a good model and see
 // what the front end says.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_UNITTESTS_IMPORT_GGUFBUILDER_H
 #define LLMIR_UNITTESTS_IMPORT_GGUFBUILDER_H
 

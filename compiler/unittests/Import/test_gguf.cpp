@@ -1,10 +1,10 @@
-//===- test_gguf.cpp - The GGUF front end on good, wrong and hostile files -------------------===//
+//===- test_gguf.cpp - The GGUF front end on good, wrong and hostile files ---===//
 //
 // Good files of each version, encoding and architecture; every message for wrong ones; then
 // truncation at every byte and thousands of flipped bytes, which under the sanitizers must never be
 // more than an error.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufBuilder.h"
 #include "llmir/Import/Gguf.h"
 #include "llmir/Import/SourceTypes.h"
@@ -62,9 +62,9 @@ void assertFails(const GgufBuilder &builder, std::initializer_list<const char *>
   assertFails(builder.build(), pieces);
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Good files
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void test_gguf_versions_two_and_three_import(void **) {
   for (uint32_t version : {2u, 3u}) {
@@ -198,9 +198,9 @@ void test_gguf_per_layer_counts_must_agree(void **) {
   assertFails(builder, {"head_count_kv", "array of 1 i32", "each of the 7 layers"});
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Split files
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 llvm::Expected<ImportedModel> importParts(const std::vector<std::vector<uint8_t>> &files) {
   std::vector<GgufBuffer> parts;
@@ -270,9 +270,9 @@ void test_gguf_files_on_disk_are_found(void **) {
   llvm::sys::fs::remove_directories(folder);
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Wrong files
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void test_gguf_wrong_header_fails(void **) {
   assertFails(std::vector<uint8_t>{}, {"test.gguf: not a GGUF file"});
@@ -374,9 +374,9 @@ void test_gguf_repeated_names_fail(void **) {
   assertFails(builder, {"tensor 'token_embd.weight' stands twice"});
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Hostile files
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void overwrite64(std::vector<uint8_t> &bytes, size_t offset, uint64_t value) {
   std::memcpy(bytes.data() + offset, &value, sizeof(value));

@@ -1,4 +1,4 @@
-//===- test_gguf_tokenizer.cpp - Tokenizer metadata of GGUF files ----------------------------===//
+//===- test_gguf_tokenizer.cpp - Tokenizer metadata of GGUF files ---------===//
 #include "GgufBuilder.h"
 #include "llmir/Import/Gguf.h"
 

@@ -1,10 +1,10 @@
-//===- test_weights.cpp - Dequantization, take-over, recipes and the WEIGHTS section ---------===//
+//===- test_weights.cpp - Dequantization, take-over, recipes and the WEIGHTS section ---===//
 //
 // Values come from random blocks; what the packer makes of them is read back with quant/ and
 // compared with the dequantized source, exactly where the encoding is taken over and by the
 // measured loss elsewhere.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "GgufBuilder.h"
 #include "llmir/Import/SourceTypes.h"
 #include "llmir/Weights/Dequantize.h"
@@ -147,9 +147,9 @@ void assertContains(const std::string &text, const char *piece) {
     fail_msg("'%s' does not contain '%s'", text.c_str(), piece);
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Values
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void test_weights_dequantize_agrees_with_gguf(void **) {
   static const struct {
@@ -255,9 +255,9 @@ void test_weights_loss_is_what_readers_see(void **) {
     }
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Recipes
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 /// Rows of q and k of `heads` heads of 8 rows, rotated in the first 6, one after the other.
 void test_weights_concatenates_and_permutes_rows(void **) {
@@ -342,9 +342,9 @@ void test_weights_vectors_and_constants(void **) {
   assert_int_equal(fixture.record(1).shape[1], 1);
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // The section
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void test_weights_section_follows_the_format(void **) {
   Fixture fixture;
@@ -403,9 +403,9 @@ void test_weights_layouts_have_names(void **) {
   assert_string_equal(layoutName(LLMIR_LAYOUT_F32, 0).c_str(), "F32");
 }
 
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 // Mistakes
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 
 void test_weights_wrong_recipes_are_told(void **) {
   Fixture fixture;

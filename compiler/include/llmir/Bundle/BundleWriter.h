@@ -1,10 +1,10 @@
-//===- BundleWriter.h - Sections to a bundle file ---------------------------------------------===//
+//===- BundleWriter.h - Sections to a bundle file -------------------------===//
 //
 // Collects the sections of a bundle and writes them in one go: header, section table, then the
 // sections in the order in which they were added. The file appears at its place complete or not at
 // all.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_BUNDLE_BUNDLEWRITER_H
 #define LLMIR_BUNDLE_BUNDLEWRITER_H
 

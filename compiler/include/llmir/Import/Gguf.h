@@ -1,10 +1,10 @@
-//===- Gguf.h - The GGUF front end ------------------------------------------------------------===//
+//===- Gguf.h - The GGUF front end ----------------------------------------===//
 //
 // Reads a model from GGUF files, versions 2 and 3, in one piece or split. The files are mapped; the
 // tensors of the result point into the mapping. Nothing in a file is trusted: each count, length,
 // offset and type is checked against the bytes that are there before it is used.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_IMPORT_GGUF_H
 #define LLMIR_IMPORT_GGUF_H
 

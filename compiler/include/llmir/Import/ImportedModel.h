@@ -1,10 +1,10 @@
-//===- ImportedModel.h - What every front end delivers ---------------------------------------===//
+//===- ImportedModel.h - What every front end delivers --------------------===//
 //
 // A model read from a file, before it becomes IR: hyper-parameters, tensors as they lie in the
 // file, tokenizer vocabulary and chat template. Front ends fill it; the graph builder, the weight
 // packer and the table compilers read it. Free of MLIR, so that each can be tested alone.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_IMPORT_IMPORTEDMODEL_H
 #define LLMIR_IMPORT_IMPORTEDMODEL_H
 

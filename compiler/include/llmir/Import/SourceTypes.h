@@ -1,9 +1,9 @@
-//===- SourceTypes.h - Names and block sizes of the source encodings -------------------------===//
+//===- SourceTypes.h - Names and block sizes of the source encodings ------===//
 //
 // What every front end and the weight packer must know about an encoding: its name in messages, its
 // number in GGUF files, and how many elements a block of how many bytes holds.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_IMPORT_SOURCETYPES_H
 #define LLMIR_IMPORT_SOURCETYPES_H
 

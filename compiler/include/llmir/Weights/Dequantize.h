@@ -1,10 +1,9 @@
-//===- Dequantize.h - Source encodings to binary32
-//---------------------------------------------===//
+//===- Dequantize.h - Source encodings to binary32 ------------------------===//
 //
 // The values that the ggml formats define, in the order of operations of their reference, so that
 // each equals what other readers of the same file compute.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_WEIGHTS_DEQUANTIZE_H
 #define LLMIR_WEIGHTS_DEQUANTIZE_H
 

@@ -1,4 +1,4 @@
-//===- WeightPacker.h - Source tensors to the WEIGHTS section --------------------------------===//
+//===- WeightPacker.h - Source tensors to the WEIGHTS section -------------===//
 //
 // Executes tensor recipes: reads rows in the source's encoding, permutes and merges them, and packs
 // them into the layouts of quant/. Encodings that a layout can hold pass through value by value;
@@ -6,7 +6,7 @@
 // section is streamed in pieces of about a megabyte, so that no model is too large for the
 // compiling machine.
 //
-//===-----------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_WEIGHTS_WEIGHTPACKER_H
 #define LLMIR_WEIGHTS_WEIGHTPACKER_H
 
