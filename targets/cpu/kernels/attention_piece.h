@@ -1,86 +1,9 @@
 /* One piece of 256 keys for some rows: scores, exponentials, values, and the merge with the pieces
- * before it. attention_tile.h has the loops over registers. */
+ * before it. */
 #ifndef LLMIR_CPU_ATTENTION_PIECE_H
 #define LLMIR_CPU_ATTENTION_PIECE_H
 
-#include "targets/cpu/kernels/attention_tile.h"
-
-/* One function per number of rows and type of cache:
- * attention_scores_<n>_<type>: scores of all groups of the piece for n rows;
- * attention_values_<n>_<type>: tile->sums of `span` * 16 columns for the rows' joint keys. */
-#define ATTENTION_DEFINE(n, type, is_f32)                                                       \
-    LLMIR_OUTLINE void attention_scores_##n##_##type(attention_tile_t* tile,                    \
-                                                     const attention_piece_t* piece) {          \
-        const uint32_t span = ATTENTION_SPAN(n);                                                \
-        uint32_t g = piece->group_begin;                                                        \
-        for (; g + span <= piece->group_end; g += span) {                                       \
-            attention_score_groups(tile, piece, g, n, ATTENTION_SPAN(n), is_f32);               \
-        }                                                                                       \
-        for (; ATTENTION_SPAN(n) > 1 && g < piece->group_end; ++g) {                            \
-            attention_score_groups(tile, piece, g, n, 1, is_f32);                               \
-        }                                                                                       \
-    }                                                                                           \
-    LLMIR_OUTLINE void attention_values_##n##_##type(                                           \
-        attention_tile_t* tile, const attention_piece_t* piece, const attention_range_t* range, \
-        uint32_t span) {                                                                        \
-        if (ATTENTION_SPAN(n) > 1 && span > 1u) {                                               \
-            attention_add_values(tile, piece, *range, n, ATTENTION_SPAN(n), is_f32);            \
-        } else {                                                                                \
-            attention_add_values(tile, piece, *range, n, 1, is_f32);                            \
-        }                                                                                       \
-    }
-
-/* Calls FUNCTION_<rows>_<type>(...) of the right type. */
-#define ATTENTION_CASE(n, function, is_f32, ...) \
-    case n:                                      \
-        if (is_f32) {                            \
-            function##_##n##_f32(__VA_ARGS__);   \
-        } else {                                 \
-            function##_##n##_f16(__VA_ARGS__);   \
-        }                                        \
-        break;
-
-#define ATTENTION_DEFINE_ROWS(n) \
-    ATTENTION_DEFINE(n, f16, 0)  \
-    ATTENTION_DEFINE(n, f32, 1)
-ATTENTION_DEFINE_ROWS(1)
-ATTENTION_DEFINE_ROWS(2)
-#if ATTENTION_MAX_ROWS == 6
-ATTENTION_DEFINE_ROWS(3)
-ATTENTION_DEFINE_ROWS(4)
-ATTENTION_DEFINE_ROWS(6)
-#define ATTENTION_DISPATCH(count, ...) \
-    switch (count) {                   \
-        ATTENTION_CASE(1, __VA_ARGS__) \
-        ATTENTION_CASE(2, __VA_ARGS__) \
-        ATTENTION_CASE(3, __VA_ARGS__) \
-        ATTENTION_CASE(4, __VA_ARGS__) \
-        ATTENTION_CASE(6, __VA_ARGS__) \
-    }
-
-/* How many of `left` rows go next, so that no remainder is slow. */
-static inline uint32_t attention_next_rows(uint32_t left) {
-    static const uint8_t small[8] = {0, 1, 2, 3, 4, 3, 6, 4};
-    return left < 8u ? small[left] : 6u;
-}
-static inline uint32_t attention_span(uint32_t rows) {
-    (void)rows;
-    return ATTENTION_SPAN(rows);
-}
-#else
-#define ATTENTION_DISPATCH(count, ...) \
-    switch (count) {                   \
-        ATTENTION_CASE(1, __VA_ARGS__) \
-        ATTENTION_CASE(2, __VA_ARGS__) \
-    }
-static inline uint32_t attention_next_rows(uint32_t left) {
-    return left < 2u ? left : 2u;
-}
-static inline uint32_t attention_span(uint32_t rows) {
-    (void)rows;
-    return 1u;
-}
-#endif
+#include "targets/cpu/kernels/attention_shapes.h"
 
 /* Lanes of group `group` outside [begin, end) become minus infinity. */
 LLMIR_VEC v16f attention_mask(v16f scores, uint32_t group, uint32_t begin, uint32_t end) {
@@ -178,7 +101,7 @@ LLMIR_OUTLINE void attention_row_values(attention_tile_t* tile,
                                         attention_range_t range,
                                         uint32_t span) {
     if (range.begin < range.end) {
-        ATTENTION_DISPATCH(1, attention_values, piece->is_f32, tile, piece, &range, span)
+        attention_range_values(tile, piece, &range, 1, span);
     }
 }
 
@@ -199,7 +122,7 @@ static void attention_column_values(attention_tile_t* tile,
     if (!has_joint) {
         return;
     }
-    ATTENTION_DISPATCH(count, attention_values, piece->is_f32, tile, piece, &joint, span)
+    attention_range_values(tile, piece, &joint, count, span);
     for (uint32_t r = 0; r < count; ++r) {
         const attention_range_t rest = {r, joint.end, tile->rows[r].end, joint.column};
         attention_row_values(tile, piece, rest, span);
@@ -242,12 +165,12 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
 static uint32_t attention_tile_run(const attention_piece_t* piece,
                                    attention_row_t* rows,
                                    uint32_t left) {
-    const uint32_t count = attention_next_rows(left);
+    const uint32_t count = attention_next_rows(left, piece->is_f32);
     attention_tile_t tile;
     tile.rows = rows;
     v16_store(tile.m, v16_zero());
     v16_store(tile.l, v16_zero());
-    ATTENTION_DISPATCH(count, attention_scores, piece->is_f32, &tile, piece)
+    attention_scores(&tile, piece, count);
     for (uint32_t r = 0; r < count; ++r) {
         attention_exponentials(&tile, piece, r);
     }

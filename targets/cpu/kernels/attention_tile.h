@@ -10,12 +10,12 @@
 #define ATTENTION_PIECE 256u
 #define ATTENTION_GROUPS (ATTENTION_PIECE / LLMIR_KV_GROUP)
 
-/* The largest shapes whose accumulators (rows * span), converted vectors (span) and one broadcast
- * fit into the registers of the ISA. */
-#define ATTENTION_MAX_SPAN 4
+/* The largest shapes: accumulators (rows * span), converted vectors (span) and one broadcast fit
+ * into the registers of the ISA. Spans above 1 are the same for all shapes of an ISA. */
+#define ATTENTION_MAX_SPAN 2
 #if LLMIR_V16_REGISTERS >= 32
 #define ATTENTION_MAX_ROWS 6
-#define ATTENTION_SPAN(rows) 4
+#define ATTENTION_SPAN(rows) 2
 #elif LLMIR_V16_REGISTERS >= 8
 #define ATTENTION_MAX_ROWS 6
 #define ATTENTION_SPAN(rows) ((rows) <= 3 ? 2 : 1)

@@ -23,10 +23,10 @@ LLMIR_VEC v16f embed_f16(const uint8_t* scales, uint32_t lane) {
 }
 
 /* A row of PANEL_S4 or PANEL_U4. `panel` holds the row in lane `lane`. */
-static void embed_nibbles(const llmir_embed_params_t* p,
-                          const uint8_t* panel,
-                          uint32_t lane,
-                          float* out) {
+LLMIR_OUTLINE void embed_nibbles(const llmir_embed_params_t* p,
+                                 const uint8_t* panel,
+                                 uint32_t lane,
+                                 float* out) {
     const int is_unsigned = p->layout == LLMIR_LAYOUT_PANEL_U4;
     const uint32_t nibble_bytes = p->group / LLMIR_CHUNK_COLUMNS * LLMIR_CHUNK_BYTES;
     const v16f scale = v16_set1(p->scale);
@@ -54,10 +54,10 @@ static void embed_nibbles(const llmir_embed_params_t* p,
     }
 }
 
-static void embed_bytes(const llmir_embed_params_t* p,
-                        const uint8_t* panel,
-                        uint32_t lane,
-                        float* out) {
+LLMIR_OUTLINE void embed_bytes(const llmir_embed_params_t* p,
+                               const uint8_t* panel,
+                               uint32_t lane,
+                               float* out) {
     const v16f scale = v16_set1(p->scale);
     for (uint32_t column = 0; column < p->dim; column += LLMIR_LANES) {
         const uint32_t in_group = column % p->group;
@@ -91,10 +91,10 @@ LLMIR_VEC v16f embed_floats(const uint8_t* row, uint32_t step, uint32_t layout, 
 }
 
 /* A row of floats whose elements are `step` bytes apart. */
-static void embed_float_row(const llmir_embed_params_t* p,
-                            const uint8_t* row,
-                            uint32_t step,
-                            float* out) {
+LLMIR_OUTLINE void embed_float_row(const llmir_embed_params_t* p,
+                                   const uint8_t* row,
+                                   uint32_t step,
+                                   float* out) {
     const v16f scale = v16_set1(p->scale);
     for (uint32_t column = 0; column < p->dim; column += LLMIR_LANES) {
         const uint32_t left = p->dim - column;

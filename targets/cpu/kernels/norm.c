@@ -52,13 +52,16 @@ LLMIR_VEC v16f norm_output(const norm_row_t* row, const float* weight, v16f inve
     return v16_mul(v16_mul(norm_input(row, i), inverse), v16_load_upto(weight + i, row->dim - i));
 }
 
-static void norm_store_f32(const norm_row_t* row, const float* weight, float inverse, float* out) {
+LLMIR_OUTLINE void norm_store_f32(const norm_row_t* row,
+                                  const float* weight,
+                                  float inverse,
+                                  float* out) {
     for (uint32_t i = 0; i < row->dim; i += LLMIR_LANES) {
         v16_store_upto(out + i, norm_output(row, weight, v16_set1(inverse), i), row->dim - i);
     }
 }
 
-static void norm_store_q8(
+LLMIR_OUTLINE void norm_store_q8(
     const norm_row_t* row, const float* weight, float inverse, uint8_t* out, uint32_t group) {
     const llmir_q8_row_t q8 = llmir_q8_row(out, row->dim, group);
     float values[LLMIR_Q8_MAX_GROUP];

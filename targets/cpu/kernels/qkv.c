@@ -12,10 +12,10 @@ void LLMIR_KERNEL_NAME(qkv)(const llmir_cpu_call_t* call,
                             uint32_t tile_end);
 
 /* out = in * inverse * weight, or a copy if weight is NULL; in may be out. */
-static void qkv_normalise(const llmir_qkv_params_t* p,
-                          const float* weight,
-                          const float* in,
-                          float* out) {
+LLMIR_OUTLINE void qkv_normalise(const llmir_qkv_params_t* p,
+                                 const float* weight,
+                                 const float* in,
+                                 float* out) {
     if (!weight) {
         for (uint32_t i = 0; i < p->head_dim && in != out; i += LLMIR_LANES) {
             const uint32_t left = p->head_dim - i;
@@ -32,7 +32,7 @@ static void qkv_normalise(const llmir_qkv_params_t* p,
 }
 
 /* Turns each pair (x[i], x[i + half]) by the table's angle i. */
-static void qkv_rotate(uint32_t rope_dim, const float* table, float* x) {
+LLMIR_OUTLINE void qkv_rotate(uint32_t rope_dim, const float* table, float* x) {
     const uint32_t half = rope_dim / 2u;
     for (uint32_t i = 0; i < half; i += LLMIR_LANES) {
         const uint32_t left = half - i;
@@ -46,7 +46,8 @@ static void qkv_rotate(uint32_t rope_dim, const float* table, float* x) {
 }
 
 /* Stores a key into lane `lane` of its group: element d at group[d * 16 + lane]. */
-static void qkv_store_key(uint8_t* group, uint32_t lane, const float* key, uint32_t dim, int f32) {
+LLMIR_OUTLINE void qkv_store_key(
+    uint8_t* group, uint32_t lane, const float* key, uint32_t dim, int f32) {
     if (f32) {
         float* out = (float*)group + lane;
         for (uint32_t d = 0; d < dim; ++d) {
@@ -65,7 +66,7 @@ static void qkv_store_key(uint8_t* group, uint32_t lane, const float* key, uint3
     }
 }
 
-static void qkv_store_value(uint8_t* row, const float* value, uint32_t dim, int f32) {
+LLMIR_OUTLINE void qkv_store_value(uint8_t* row, const float* value, uint32_t dim, int f32) {
     for (uint32_t d = 0; d < dim; d += LLMIR_LANES) {
         const uint32_t left = dim - d;
         const v16f v = v16_load_upto(value + d, left);

@@ -1,4 +1,5 @@
-/* v16f in plain C: an array that compilers vectorise where they can. v16_fma rounds twice, because
+/* v16f in C with the vector types of gcc and clang: four vectors of 16 bytes, which every SIMD
+ * instruction set holds in registers and other processors take apart. v16_fma rounds twice, because
  * a software fma would be far too slow; the tests define LLMIR_KERNEL_EXACT_FMA to get the bits of
  * the ISAs that have one. See vec16.h for what each primitive does. */
 #ifndef LLMIR_CPU_V16F_PORTABLE_H
@@ -8,90 +9,109 @@
 
 #include "quant/half.h"
 
+typedef float v16_quarter __attribute__((vector_size(16)));
+typedef int32_t v16_quarter_bits __attribute__((vector_size(16)));
+
 typedef struct v16f {
-    float f[16];
+    v16_quarter q[4]; /* lanes 0-3, 4-7, 8-11, 12-15 */
 } v16f;
 typedef struct v16i {
-    int32_t i[16];
+    v16_quarter_bits q[4];
 } v16i;
 
 #define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold, a guess */
 
-/* result.f[i] = expression(i) for each lane. */
-#define LLMIR_V16_LANES(expression) \
-    v16f out;                       \
-    for (int i = 0; i < 16; ++i) {  \
-        out.f[i] = (expression);    \
-    }                               \
+/* out.q[i] = expression(i) for the four quarters. */
+#define LLMIR_V16_QUARTERS(type, expression) \
+    type out;                                \
+    for (int i = 0; i < 4; ++i) {            \
+        out.q[i] = (expression);             \
+    }                                        \
     return out
 
-LLMIR_VEC uint32_t v16_lane_bits(float f) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, &f, 4);
-    return bits;
-}
-LLMIR_VEC float v16_lane_from_bits(uint32_t bits) {
-    float f;
-    __builtin_memcpy(&f, &bits, 4);
-    return f;
+/* Lane i of out = expression(i), for what has no vector operation. */
+#define LLMIR_V16_LANES(expression) \
+    float lanes[16];                \
+    for (int i = 0; i < 16; ++i) {  \
+        lanes[i] = (expression);    \
+    }                               \
+    return v16_load(lanes)
+
+/* m ? a : b, m all ones or all zeros in each lane. */
+LLMIR_VEC v16_quarter v16_choose(v16_quarter_bits m, v16_quarter a, v16_quarter b) {
+    return (v16_quarter)((m & (v16_quarter_bits)a) | (~m & (v16_quarter_bits)b));
 }
 
 LLMIR_VEC v16f v16_set1(float f) {
-    LLMIR_V16_LANES(f);
+    const v16_quarter all = {f, f, f, f};
+    return (v16f){{all, all, all, all}};
 }
 LLMIR_VEC v16f v16_zero(void) {
     return v16_set1(0.0f);
 }
 LLMIR_VEC v16f v16_load(const float* p) {
-    LLMIR_V16_LANES(p[i]);
+    v16f out;
+    __builtin_memcpy(&out, p, sizeof out);
+    return out;
 }
 LLMIR_VEC void v16_store(float* p, v16f x) {
-    for (int i = 0; i < 16; ++i) {
-        p[i] = x.f[i];
-    }
+    __builtin_memcpy(p, &x, sizeof x);
 }
 LLMIR_VEC v16f v16_add(v16f x, v16f y) {
-    LLMIR_V16_LANES(x.f[i] + y.f[i]);
+    LLMIR_V16_QUARTERS(v16f, x.q[i] + y.q[i]);
 }
 LLMIR_VEC v16f v16_sub(v16f x, v16f y) {
-    LLMIR_V16_LANES(x.f[i] - y.f[i]);
+    LLMIR_V16_QUARTERS(v16f, x.q[i] - y.q[i]);
 }
 LLMIR_VEC v16f v16_mul(v16f x, v16f y) {
-    LLMIR_V16_LANES(x.f[i] * y.f[i]);
+    LLMIR_V16_QUARTERS(v16f, x.q[i] * y.q[i]);
 }
 LLMIR_VEC v16f v16_div(v16f x, v16f y) {
-    LLMIR_V16_LANES(x.f[i] / y.f[i]);
+    LLMIR_V16_QUARTERS(v16f, x.q[i] / y.q[i]);
 }
 LLMIR_VEC v16f v16_fma(v16f x, v16f y, v16f z) {
 #if defined(LLMIR_KERNEL_EXACT_FMA)
-    LLMIR_V16_LANES(__builtin_fmaf(x.f[i], y.f[i], z.f[i]));
+    LLMIR_V16_LANES(__builtin_fmaf(x.q[i / 4][i % 4], y.q[i / 4][i % 4], z.q[i / 4][i % 4]));
 #else
-    LLMIR_V16_LANES(x.f[i] * y.f[i] + z.f[i]);
+    LLMIR_V16_QUARTERS(v16f, x.q[i] * y.q[i] + z.q[i]);
 #endif
 }
 LLMIR_VEC v16f v16_max(v16f x, v16f y) {
-    LLMIR_V16_LANES(x.f[i] > y.f[i] ? x.f[i] : y.f[i]);
+    LLMIR_V16_QUARTERS(v16f, v16_choose(x.q[i] > y.q[i], x.q[i], y.q[i]));
 }
 LLMIR_VEC v16f v16_min(v16f x, v16f y) {
-    LLMIR_V16_LANES(x.f[i] < y.f[i] ? x.f[i] : y.f[i]);
+    LLMIR_V16_QUARTERS(v16f, v16_choose(x.q[i] < y.q[i], x.q[i], y.q[i]));
 }
 LLMIR_VEC v16f v16_sqrt(v16f x) {
-    LLMIR_V16_LANES(__builtin_sqrtf(x.f[i]));
+    LLMIR_V16_LANES(__builtin_sqrtf(x.q[i / 4][i % 4]));
 }
 LLMIR_VEC v16f v16_abs(v16f x) {
-    LLMIR_V16_LANES(v16_lane_from_bits(v16_lane_bits(x.f[i]) & 0x7fffffffu));
+    LLMIR_V16_QUARTERS(v16f, (v16_quarter)((v16_quarter_bits)x.q[i] & 0x7fffffff));
 }
 LLMIR_VEC v16f v16_select_lt(v16f x, v16f y, v16f a, v16f b) {
-    LLMIR_V16_LANES(x.f[i] < y.f[i] ? a.f[i] : b.f[i]);
+    LLMIR_V16_QUARTERS(v16f, v16_choose(x.q[i] < y.q[i], a.q[i], b.q[i]));
 }
 
+/* Conversions of f16 are branchy: one copy each, lane by lane. */
+LLMIR_OUTLINE void v16_f16_lanes(const uint16_t* p, float* out) {
+    for (int i = 0; i < 16; ++i) {
+        out[i] = llmir_f16_to_f32(p[i]);
+    }
+}
 LLMIR_VEC v16f v16_load_f16(const uint16_t* p) {
-    LLMIR_V16_LANES(llmir_f16_to_f32(p[i]));
+    float lanes[16];
+    v16_f16_lanes(p, lanes);
+    return v16_load(lanes);
+}
+LLMIR_OUTLINE void v16_to_f16_lanes(const float* x, uint16_t* out) {
+    for (int i = 0; i < 16; ++i) {
+        out[i] = llmir_f32_to_f16(x[i]);
+    }
 }
 LLMIR_VEC void v16_store_f16(uint16_t* p, v16f x) {
-    for (int i = 0; i < 16; ++i) {
-        p[i] = llmir_f32_to_f16(x.f[i]);
-    }
+    float lanes[16];
+    v16_store(lanes, x);
+    v16_to_f16_lanes(lanes, p);
 }
 LLMIR_VEC v16f v16_load_bf16(const uint16_t* p) {
     LLMIR_V16_LANES(llmir_bf16_to_f32(p[i]));
@@ -106,58 +126,43 @@ LLMIR_VEC v16f v16_load_u8(const uint8_t* p) {
 /* Adding 1.5 * 2^23 leaves the rounded integer in the low bits: no libm, no undefined conversion.
  */
 LLMIR_VEC v16i v16_round(v16f x) {
-    v16i out;
-    for (int i = 0; i < 16; ++i) {
-        out.i[i] = (int32_t)(v16_lane_bits(x.f[i] + 0x1.8p23f) - 0x4b400000u);
-    }
-    return out;
+    LLMIR_V16_QUARTERS(v16i, (v16_quarter_bits)(x.q[i] + 0x1.8p23f) - 0x4b400000);
 }
 LLMIR_VEC v16f v16_exponent_bits(v16f t) {
-    LLMIR_V16_LANES(v16_lane_from_bits(v16_lane_bits(t.f[i]) << 23));
+    LLMIR_V16_QUARTERS(v16f, (v16_quarter)((v16_quarter_bits)t.q[i] << 23));
 }
 
 LLMIR_VEC float v16_sum(v16f x) {
-    float by4[4];
-    for (int i = 0; i < 4; ++i) {
-        by4[i] = (x.f[i] + x.f[i + 8]) + (x.f[i + 4] + x.f[i + 12]);
-    }
+    const v16_quarter by4 = (x.q[0] + x.q[2]) + (x.q[1] + x.q[3]);
     return (by4[0] + by4[2]) + (by4[1] + by4[3]);
 }
 LLMIR_VEC float v16_max_lanes(v16f x) {
-    float max = x.f[0];
-    for (int i = 1; i < 16; ++i) {
-        max = max > x.f[i] ? max : x.f[i];
-    }
-    return max;
+    const v16f two = {{x.q[0], x.q[1], x.q[0], x.q[1]}};
+    const v16f other = {{x.q[2], x.q[3], x.q[2], x.q[3]}};
+    const v16f by8 = v16_max(two, other);
+    const v16_quarter by4 = v16_choose(by8.q[0] > by8.q[1], by8.q[0], by8.q[1]);
+    const float a = by4[0] > by4[2] ? by4[0] : by4[2];
+    const float b = by4[1] > by4[3] ? by4[1] : by4[3];
+    return a > b ? a : b;
 }
 
 LLMIR_VEC v16i v16i_zero(void) {
-    v16i out;
-    for (int i = 0; i < 16; ++i) {
-        out.i[i] = 0;
-    }
-    return out;
+    LLMIR_V16_QUARTERS(v16i, (v16_quarter_bits){0});
 }
 LLMIR_VEC v16i v16i_add(v16i x, v16i y) {
-    v16i out;
-    for (int i = 0; i < 16; ++i) {
-        out.i[i] = x.i[i] + y.i[i];
-    }
-    return out;
+    LLMIR_V16_QUARTERS(v16i, x.q[i] + y.q[i]);
 }
 LLMIR_VEC int32_t v16i_sum(v16i x) {
-    int32_t sum = 0;
-    for (int i = 0; i < 16; ++i) {
-        sum += x.i[i];
-    }
-    return sum;
+    const v16_quarter_bits by4 = (x.q[0] + x.q[2]) + (x.q[1] + x.q[3]);
+    return (by4[0] + by4[2]) + (by4[1] + by4[3]);
 }
 LLMIR_VEC void v16i_store_i8(int8_t* p, v16i x) {
     for (int i = 0; i < 16; ++i) {
-        p[i] = (int8_t)x.i[i];
+        p[i] = (int8_t)x.q[i / 4][i % 4];
     }
 }
 
+#undef LLMIR_V16_QUARTERS
 #undef LLMIR_V16_LANES
 
 #endif /* LLMIR_CPU_V16F_PORTABLE_H */
