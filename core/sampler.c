@@ -116,6 +116,20 @@ static int32_t greedy(const llmir_candidate_t* candidates, uint32_t count) {
     return best.id;
 }
 
+/* The same from the logits, where there is no penalty. */
+static int32_t greedy_logits(const float* logits, uint32_t count) {
+    int32_t best = 0;
+    float largest = finite(logits[0]);
+    for (uint32_t i = 1; i < count; ++i) {
+        const float logit = finite(logits[i]);
+        if (logit > largest) {
+            largest = logit;
+            best = (int32_t)i;
+        }
+    }
+    return best;
+}
+
 /* ---- Weights ---- */
 
 /* exp(x) for x <= 0 to about 1e-16: 2^n times the Taylor series of the remainder, |r| <= ln(2)/2.
@@ -260,6 +274,9 @@ static int32_t draw_sorted(llmir_sampler_t* sampler, const llmir_sampler_input_t
 
 int32_t llmir_sampler_draw(llmir_sampler_t* sampler, const llmir_sampler_input_t* input) {
     const llmir_sampler_options_t* options = &sampler->options;
+    if (options->temperature == 0.0f && !has_penalty(sampler)) {
+        return greedy_logits(input->logits, input->count);
+    }
     fill_candidates(sampler, input);
     if (options->temperature == 0.0f) {
         return greedy(input->candidates, input->count);

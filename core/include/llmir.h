@@ -147,12 +147,16 @@ typedef struct llmir_model_options {
 } llmir_model_options_t;
 #define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL}
 
-/* Loads a bundle by mapping it; the file must not change while the model lives.
+/* Loads a bundle by mapping it; the file must not change while the model lives. Every section but
+ * the weights is compared with its hash (LLMIR_MODEL_VERIFY: the weights too).
+ *
  *   path        UTF-8, terminated.
  *   descriptor  an open file descriptor, borrowed for the call; the bundle is `bytes` long and
- * begins at `offset`. data        kept by the model until it is destroyed; aligned to 64 bytes.
+ *               begins at `offset`, a multiple of 64.
+ *   data        kept by the model until it is destroyed; aligned to 64 bytes.
+ *
  * Errors: IO, CORRUPT, UNSUPPORTED (newer format, no plan for this runtime), OUT_OF_MEMORY,
- * INVALID_ARGUMENT. Since 0.1. */
+ * NOT_FOUND (the file; a device that is not part of this build), INVALID_ARGUMENT. Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t
 llmir_model_load_file(llmir_runtime_t* runtime,
                       const char* path,
@@ -208,7 +212,8 @@ typedef enum llmir_kv_type {
 
 typedef struct llmir_pool_options {
     uint32_t struct_size;
-    uint32_t context_tokens; /* KV positions of all sessions together; 0: the model's context */
+    uint32_t context_tokens; /* KV positions of all sessions together; 0: the model's context; no
+                                session uses more than that, so more are not taken */
     uint32_t session_count;  /* sessions alive at once; 0: 1 */
     uint32_t chunk_tokens;   /* most tokens computed in one pass; 0: the plan's recommendation */
     uint32_t output_rows;    /* most rows of logits in one pass; 0: session_count */
@@ -312,7 +317,8 @@ LLMIR_API uint32_t llmir_session_position(const llmir_session_t* session);
 /* Feeds tokens and leaves the logits of the last one in the session.
  *   tokens       ids in [0, vocab_count), read during the call only.
  *   token_count  any count >= 1 that fits the context; computed in chunks of at most chunk_tokens.
- * After CANCELLED or CAPACITY the session is as before the call.
+ * After CANCELLED or CAPACITY the session is as before the call. A generation that was under way
+ * ends: the next llmir_session_next begins a new one, without text held back by the last.
  * Errors: INVALID_ARGUMENT, CAPACITY (context or pages used up), CANCELLED, DEVICE_LOST. Since 0.1.
  */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_feed(llmir_session_t* session,
@@ -360,7 +366,9 @@ typedef struct llmir_piece {
 
 /* Samples a token from the current logits, feeds it and returns the text that became certain. Bytes
  * that no UTF-8 character can begin with come out as U+FFFD. After a finish other than NONE, text
- * held back has been delivered, and the next call continues only after more tokens were fed.
+ * held back has been delivered, and the next call continues only after more tokens were fed. The
+ * token that finishes with END, STOP or CONTEXT is not fed; its text, where it has one, is part of
+ * the piece.
  * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED (call again to go on), DEVICE_LOST.
  * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_next(llmir_session_t* session,

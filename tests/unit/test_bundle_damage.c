@@ -17,13 +17,15 @@ typedef struct damage_case {
     size_t loaded_count;
 } damage_case_t;
 
-static void begin(damage_case_t* c, const tiny_options_t* options) {
+/* At the kernels of `level` or below; 0: the machine's best. */
+static void begin(damage_case_t* c, const tiny_options_t* options, uint32_t level) {
     llmir_runtime_options_t runtime_options = LLMIR_RUNTIME_OPTIONS_INIT;
     memset(c, 0, sizeof(*c));
     c->good = tiny_bundle_build(options);
     c->counted = test_allocator(&c->heap);
     runtime_options.allocator = bundle_probe_allocator(&c->counted);
     runtime_options.thread_count = 1;
+    runtime_options.cpu_level_max = level;
     assert_status(llmir_runtime_create(&runtime_options, &c->runtime, &assert_status_error),
                   LLMIR_STATUS_OK);
 }
@@ -64,7 +66,7 @@ static void test_bundle_damage_truncated_anywhere_is_refused(void** state) {
     const tiny_options_t options = small_options(LLMIR_LAYOUT_PANEL_U4);
     damage_case_t c;
     (void)state;
-    begin(&c, &options);
+    begin(&c, &options, 0);
     for (size_t bytes = 0; bytes < c.good.bytes; bytes += 64) {
         const tiny_bundle_t view = {c.good.data, bytes};
         tiny_bundle_t cut = tiny_bundle_copy(&view);
@@ -136,7 +138,7 @@ static void test_bundle_damage_random_bytes_never_crash(void** state) {
     for (int l = 0; l < 3; ++l) {
         const tiny_options_t options = small_options(layouts[l]);
         damage_case_t c;
-        begin(&c, &options);
+        begin(&c, &options, 0);
         for (size_t round = 0; round < rounds / 3; ++round) {
             tiny_bundle_t copy = tiny_bundle_copy(&c.good);
             damage(&random, &c.good, &copy);
@@ -153,10 +155,54 @@ static void test_bundle_damage_random_bytes_never_crash(void** state) {
     }
 }
 
+/* Every `step` bytes behind the tables of the weights, a word becomes `value`. */
+static void fill_weights(const tiny_bundle_t* bundle, uint32_t value, size_t step) {
+    const llmir_bundle_header_t* header = (const void*)bundle->data;
+    const llmir_bundle_section_t* table =
+        (const void*)(bundle->data + header->section_table_offset);
+    for (uint32_t s = 0; s < header->section_count; ++s) {
+        const size_t end_at = (size_t)(table[s].offset + table[s].bytes);
+        for (size_t at = (size_t)table[s].offset + 3072;
+             table[s].kind == LLMIR_SECTION_WEIGHTS && at + 4 <= end_at; at += step) {
+            memcpy(bundle->data + at, &value, 4);
+        }
+    }
+}
+
+#define PATTERN_COUNT 10u
+
+/* Weights are not looked at when a bundle is loaded: kernels must stand any. Scales and values
+ * become NaN, infinities, the largest and the smallest numbers. */
+static void test_bundle_damage_weights_of_any_value_run(void** state) {
+    static const uint32_t patterns[PATTERN_COUNT] = {0x00000000, 0xffffffff, 0x7f800000, 0xff800000,
+                                                     0x7c007c00, 0xfc007c00, 0x7f7fffff, 0x7bff7bff,
+                                                     0x00000001, 0x80008000};
+    static const uint32_t layouts[] = {LLMIR_LAYOUT_PANEL_F32,  LLMIR_LAYOUT_PANEL_F16,
+                                       LLMIR_LAYOUT_PANEL_BF16, LLMIR_LAYOUT_PANEL_S4,
+                                       LLMIR_LAYOUT_PANEL_U4,   LLMIR_LAYOUT_PANEL_S8};
+    (void)state;
+    for (size_t l = 0; l < sizeof(layouts) / sizeof(layouts[0]) * 3; ++l) {
+        static const uint32_t levels[] = {0, LLMIR_CPU_LEVEL_X86_64_V2, 1 /* plain C */};
+        const tiny_options_t options = small_options(layouts[l / 3]);
+        damage_case_t c;
+        begin(&c, &options, levels[l % 3]);
+        for (size_t i = 0; i < 3 * PATTERN_COUNT; ++i) {
+            static const size_t steps[] = {4, 12, 28};
+            tiny_bundle_t copy = tiny_bundle_copy(&c.good);
+            fill_weights(&copy, patterns[i % PATTERN_COUNT], steps[i / PATTERN_COUNT]);
+            try_bundle(&c, &copy);
+            tiny_bundle_free(&copy);
+        }
+        assert_int_equal(c.loaded_count, 3 * PATTERN_COUNT);
+        end(&c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bundle_damage_truncated_anywhere_is_refused),
         cmocka_unit_test(test_bundle_damage_random_bytes_never_crash),
+        cmocka_unit_test(test_bundle_damage_weights_of_any_value_run),
     };
     return cmocka_run_group_tests_name("bundle_damage", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/model.h"
 #include "tests/support/tiny_model.h"
 
 static llmir_memory_plan_t plan_of(const tiny_loaded_t* loaded,
@@ -322,6 +323,35 @@ static void test_pool_never_reads_pages_before_writing(void** state) {
     }
 }
 
+/* A device that cannot use the application's memory: activations and pages are its own buffers, the
+ * results the same. */
+static void test_pool_on_a_device_with_memory_of_its_own(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    llmir_memory_plan_t plan = {.struct_size = sizeof(plan)};
+    float expected[320];
+    int32_t ids[100];
+    tiny_loaded_t loaded;
+    (void)state;
+    tiny_ids(3, options.vocab, ids, 100);
+    tiny_load(&loaded, &options, 1);
+    for (int own = 0; own < 2; ++own) {
+        loaded.model->caps.can_import = own ? 0u : 1u;
+        const size_t before = loaded.allocator.live_bytes;
+        llmir_session_t* session = tiny_session(&loaded, NULL);
+        assert_status(llmir_model_memory_plan(loaded.model, NULL, &plan, &assert_status_error),
+                      LLMIR_STATUS_OK);
+        assert_int_equal(loaded.allocator.live_bytes - before, plan.arena_bytes);
+        assert_status(llmir_session_feed(session, ids, 100, &assert_status_error), LLMIR_STATUS_OK);
+        if (own) {
+            assert_memory_equal(expected, llmir_session_logits(session), sizeof(expected));
+        } else {
+            memcpy(expected, llmir_session_logits(session), sizeof(expected));
+        }
+        llmir_session_destroy(session);
+    }
+    tiny_unload(&loaded);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool_takes_exactly_what_was_announced),
@@ -333,6 +363,7 @@ int main(void) {
         cmocka_unit_test(test_pool_is_the_last_allocation),
         cmocka_unit_test(test_pool_every_refused_allocation_is_reported),
         cmocka_unit_test(test_pool_never_reads_pages_before_writing),
+        cmocka_unit_test(test_pool_on_a_device_with_memory_of_its_own),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
