@@ -146,7 +146,8 @@ static double measure(const bench_t* bench, product_t* product, uint32_t tokens,
     const uint64_t end = llmir_clock_ns() + bench->budget_ns;
     product->batch.token_count = tokens;
     const uint32_t tiles = llmir_linear_tile_count(&product->params, tokens);
-    const uint32_t most = tokens == 1 ? 1 : MAX_PARTS;
+    const uint32_t megabytes = (uint32_t)(product->weight_bytes >> 20);
+    const uint32_t most = tokens > 1 || megabytes >= MAX_PARTS ? MAX_PARTS : megabytes + 1;
     const uint32_t parts = tiles < most ? tiles : most;
     uint64_t best[MAX_PARTS];
     memset(best, 0xFF, sizeof best);

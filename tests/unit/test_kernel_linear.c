@@ -403,7 +403,8 @@ static void test_kernel_linear_tiling_covers_every_panel_and_token_once(void** s
     for (uint32_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         for (uint32_t tokens = 1; tokens < 5000; tokens += 1 + tokens / 7) {
             const llmir_linear_params_t params =
-                plain_params(LLMIR_LAYOUT_PANEL_U4, 32, shapes[i][0], shapes[i][1]);
+                plain_params(tokens % 2 ? LLMIR_LAYOUT_PANEL_U4 : LLMIR_LAYOUT_PANEL_F16, 32,
+                             shapes[i][0], shapes[i][1]);
             const llmir_linear_tiling_t tiling = llmir_linear_tiling(&params, tokens);
             assert_in_range(tiling.token_block, 1, LLMIR_LINEAR_TOKEN_BLOCK);
             assert_true((tiling.token_blocks - 1) * tiling.token_block < tokens);

@@ -13,7 +13,7 @@
 #include "targets/cpu/kernels/linear_pass.h"
 
 #if defined(__AVX512F__)
-#define LINEAR_FLOAT_TOKENS 16u
+#define LINEAR_FLOAT_TOKENS 12u
 #elif defined(__AVX2__)
 #define LINEAR_FLOAT_TOKENS 6u
 #else
