@@ -104,18 +104,7 @@ LLMIR_VEC void tile_run_pass(
     pass.group = p->group;
     pass.rows = row + (size_t)begin * p->group;
     pass.scales = row + llmir_q8_scale_offset(p->columns) + (size_t)begin * 4;
-    /* One instance of the micro-kernel per layout, with the layout a constant. */
-    switch (p->layout) {
-        case LLMIR_LAYOUT_PANEL_S4:
-            linear_integer_pass(&pass, LLMIR_LAYOUT_PANEL_S4);
-            break;
-        case LLMIR_LAYOUT_PANEL_U4:
-            linear_integer_pass(&pass, LLMIR_LAYOUT_PANEL_U4);
-            break;
-        default:
-            linear_integer_pass(&pass, LLMIR_LAYOUT_PANEL_S8);
-            break;
-    }
+    linear_integer_pass(&pass, p->layout);
 }
 
 /* Makes the sums of weight panels [first, first + count), count <= STRIP_PANELS. `terms_are_made`:

@@ -107,8 +107,11 @@ LLMIR_VEC void float_pass(const linear_pass_t* pass, uint32_t layout) {
     }
 }
 
-/* One instance per layout, with the layout a constant. */
+/* One instance per layout, with the layout a constant, where the level is more than a fallback. */
 LLMIR_VEC void linear_float_pass(const linear_pass_t* pass, uint32_t layout) {
+#if !defined(__AVX2__)
+    float_pass(pass, layout);
+#else
     switch (layout) {
         case LLMIR_LAYOUT_PANEL_F16:
             float_pass(pass, LLMIR_LAYOUT_PANEL_F16);
@@ -120,6 +123,7 @@ LLMIR_VEC void linear_float_pass(const linear_pass_t* pass, uint32_t layout) {
             float_pass(pass, LLMIR_LAYOUT_PANEL_F32);
             break;
     }
+#endif
 }
 
 #endif /* LLMIR_CPU_LINEAR_FLOAT_H */

@@ -277,11 +277,29 @@ LLMIR_VEC void maddubs_pass(const linear_pass_t* pass, uint32_t layout, uint32_t
     }
 }
 
-LLMIR_VEC void linear_integer_pass(const linear_pass_t* pass, uint32_t layout) {
+/* Groups of 32 have an instance of their own where the level is more than a fallback. */
+LLMIR_VEC void maddubs_layout_pass(const linear_pass_t* pass, uint32_t layout) {
+#if defined(__AVX2__)
     if (pass->group == LLMIR_CHUNK_COLUMNS) {
         maddubs_pass(pass, layout, 1);
-    } else {
-        maddubs_pass(pass, layout, pass->group / LLMIR_CHUNK_COLUMNS);
+        return;
+    }
+#endif
+    maddubs_pass(pass, layout, pass->group / LLMIR_CHUNK_COLUMNS);
+}
+
+/* One instance per layout, with the layout a constant. */
+LLMIR_VEC void linear_integer_pass(const linear_pass_t* pass, uint32_t layout) {
+    switch (layout) {
+        case LLMIR_LAYOUT_PANEL_S4:
+            maddubs_layout_pass(pass, LLMIR_LAYOUT_PANEL_S4);
+            break;
+        case LLMIR_LAYOUT_PANEL_U4:
+            maddubs_layout_pass(pass, LLMIR_LAYOUT_PANEL_U4);
+            break;
+        default:
+            maddubs_layout_pass(pass, LLMIR_LAYOUT_PANEL_S8);
+            break;
     }
 }
 

@@ -246,7 +246,7 @@ LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
     _mm512_store_ps(pass->sums, acc);
 }
 
-LLMIR_VEC void linear_integer_pass(const linear_pass_t* pass, uint32_t layout) {
+LLMIR_VEC void vnni_layout_pass(const linear_pass_t* pass, uint32_t layout) {
     if (pass->token_count == 1) {
         vnni_one_token(pass, layout);
     } else if (pass->group == LLMIR_CHUNK_COLUMNS) {
@@ -262,6 +262,21 @@ LLMIR_VEC void linear_integer_pass(const linear_pass_t* pass, uint32_t layout) {
         for (uint32_t g = 0; g < pass->block_count; g++) {
             vnni_block_wide(pass, layout, g, scratch);
         }
+    }
+}
+
+/* One instance per layout, with the layout a constant. */
+LLMIR_VEC void linear_integer_pass(const linear_pass_t* pass, uint32_t layout) {
+    switch (layout) {
+        case LLMIR_LAYOUT_PANEL_S4:
+            vnni_layout_pass(pass, LLMIR_LAYOUT_PANEL_S4);
+            break;
+        case LLMIR_LAYOUT_PANEL_U4:
+            vnni_layout_pass(pass, LLMIR_LAYOUT_PANEL_U4);
+            break;
+        default:
+            vnni_layout_pass(pass, LLMIR_LAYOUT_PANEL_S8);
+            break;
     }
 }
 
