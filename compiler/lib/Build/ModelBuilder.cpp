@@ -16,6 +16,7 @@
 #include "llvm/ADT/StringSet.h"
 
 #include <cmath>
+#include <tuple>
 
 namespace dialect = mlir::llmir;
 using mlir::Value;
@@ -262,18 +263,22 @@ mlir::LogicalResult ModelBuilder::checkConfig() {
           llvm::join(knownArchitectures(), ", "));
     return mlir::failure();
   }
-  const std::pair<llvm::StringRef, int64_t> counts[] = {{"vocabulary", config.vocabCount},
-                                                        {"context", config.contextCount},
-                                                        {"embedding size", config.embeddingCount},
-                                                        {"layers", config.layerCount},
-                                                        {"query heads", config.qHeadCount},
-                                                        {"key/value heads", config.kvHeadCount},
-                                                        {"head size", config.headDim},
-                                                        {"feed-forward size", config.ffnCount},
-                                                        {"rope dimensions", config.ropeDim}};
-  for (auto [name, count] : counts)
-    if (count <= 0 || count > (1 << 24))
-      error("the model has " + name + " of " + llvm::Twine(count));
+  // What the runtime accepts; no real model comes near, and products of two of them stay small.
+  constexpr int64_t maxRows = 1 << 24, maxColumns = 1 << 23, maxHeads = 1024;
+  const std::tuple<llvm::StringRef, int64_t, int64_t> counts[] = {
+      {"vocabulary", config.vocabCount, maxRows},
+      {"context", config.contextCount, INT32_MAX},
+      {"embedding size", config.embeddingCount, maxColumns},
+      {"layers", config.layerCount, maxRows},
+      {"query heads", config.qHeadCount, maxHeads},
+      {"key/value heads", config.kvHeadCount, maxHeads},
+      {"head size", config.headDim, maxColumns},
+      {"feed-forward size", config.ffnCount, maxColumns},
+      {"rope dimensions", config.ropeDim, maxColumns}};
+  for (auto [name, count, limit] : counts)
+    if (count < 1 || count > limit)
+      error("the model has " + name + " of " + llvm::Twine(count) + ", expected 1 to " +
+            llvm::Twine(limit));
   if (config.headDim % 8 != 0 || config.headDim > 512)
     error("head size " + llvm::Twine(config.headDim) + ", expected a multiple of 8 up to 512");
   if (config.kvHeadCount > 0 && config.qHeadCount % config.kvHeadCount != 0)

@@ -79,8 +79,8 @@ void ExecDialect::initialize() {
 // Types
 //===-----------------------------------------------------------------------------------------===//
 
-/// Rows larger than this cannot be offsets in the format.
-static constexpr int64_t kMaxColumns = INT32_MAX / 8;
+/// What the runtime accepts: rows of 2^28 bytes, with room for the scales of quantized ones.
+static constexpr int64_t kMaxColumns = 1 << 25;
 
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, Extent,
                                  Format format, int64_t columns, int64_t group) {
