@@ -1,8 +1,8 @@
 #!/bin/sh
-# Everything that CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
+# What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh           all of it
-#   sh tests/run.sh release   only one of the stages: release asan tsan clang
+#   sh tests/run.sh              the release preset: runtime and compiler with all tests
+#   sh tests/run.sh asan tsan    other stages: release asan tsan clang
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
 set -eu
@@ -20,15 +20,14 @@ prepare_python() {
         build-python/bin/pip install -q --disable-pip-version-check numpy gguf tokenizers jinja2
 }
 
-# stage PRESET [ctest arguments]: configures, builds and tests a preset.
+# stage PRESET: configures, builds and tests a preset.
 stage() {
     preset=$1
-    shift
     echo "== $preset"
     cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
     cmake --build --preset "$preset" -j "$jobs" >build-$preset.log 2>&1 || { tail -n 60 build-$preset.log; exit 1; }
     rm -f build-$preset.log
-    ctest --test-dir build-$preset -j "$jobs" --output-on-failure -LE slow "$@"
+    ctest --test-dir build-$preset -j "$jobs" --output-on-failure -LE slow
 }
 
 # The test cases of all CMocka programs of a stage, as CMocka counted them.
@@ -41,9 +40,8 @@ cmocka_summary() {
 }
 
 prepare_python
-only=${1:-all}
-for name in tsan asan clang release; do
-    [ "$only" = all ] || [ "$only" = "$name" ] || continue
+[ $# -gt 0 ] || set -- release
+for name in "$@"; do
     stage "$name"
     cmocka_summary "build-$name"
 done
