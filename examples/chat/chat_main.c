@@ -1,7 +1,7 @@
 /* llmir-chat: talk with a bundle. */
 #include <stdio.h>
 
-#include "chat/chat.h"
+#include "chat/chat_program.h"
 #include "common/cli.h"
 
 #define DEFAULT_CONTEXT 4096u

@@ -1,5 +1,5 @@
 /* The command line of llmir-chat. */
-#include "chat/chat.h"
+#include "chat/chat_program.h"
 #include "common/cli.h"
 
 const char chat_program_name[] = "llmir-chat";

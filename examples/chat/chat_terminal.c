@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "chat/chat.h"
+#include "chat/chat_program.h"
 #include "common/cli.h"
 
 #ifdef LLMIR_CHAT_LIBEDIT

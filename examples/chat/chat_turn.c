@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chat/chat.h"
+#include "chat/chat_program.h"
 #include "common/cli.h"
 #include "common/input.h"
 

@@ -2,8 +2,8 @@
  *                         chat_turn.c     one question and its answer
  *                         chat_terminal.c the conversation on a terminal: line editing, commands,
  * Ctrl-C */
-#ifndef LLMIR_EXAMPLES_CHAT_H
-#define LLMIR_EXAMPLES_CHAT_H
+#ifndef LLMIR_EXAMPLES_CHAT_PROGRAM_H
+#define LLMIR_EXAMPLES_CHAT_PROGRAM_H
 
 #include <signal.h>
 
@@ -54,4 +54,4 @@ int chat_converse(chat_t* chat);
 /* Makes Ctrl-C cancel the answer of `chat` (NULL: restore the default). */
 void chat_catch_interrupt(chat_t* chat);
 
-#endif /* LLMIR_EXAMPLES_CHAT_H */
+#endif /* LLMIR_EXAMPLES_CHAT_PROGRAM_H */
