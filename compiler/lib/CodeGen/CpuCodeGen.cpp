@@ -10,7 +10,7 @@
 #include "KernelBitcode.h"
 #include "SharedObject.h"
 #include "Specialize.h"
-#include "VariantModule.h"
+#include "llmir/CodeGen/VariantModule.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -23,7 +23,6 @@
 
 #include <chrono>
 #include <cstring>
-#include <map>
 
 using namespace llvm;
 
@@ -31,36 +30,6 @@ namespace llmir::compiler {
 namespace {
 
 using Object = SmallVector<char, 0>;
-
-/// Variants with equal kernels and parameters share one function.
-struct DistinctVariants {
-  std::vector<size_t> representatives; ///< index of the first variant of each function
-  std::vector<size_t> functionOf;      ///< per variant
-};
-
-DistinctVariants findDistinct(ArrayRef<KernelVariant> variants) {
-  DistinctVariants distinct;
-  std::map<std::pair<uint32_t, std::vector<uint8_t>>, size_t> known;
-  for (size_t i = 0; i < variants.size(); ++i) {
-    auto [it, isNew] = known.try_emplace({variants[i].kernel, variants[i].params},
-                                         distinct.representatives.size());
-    if (isNew)
-      distinct.representatives.push_back(i);
-    distinct.functionOf.push_back(it->second);
-  }
-  return distinct;
-}
-
-Error checkVariants(ArrayRef<KernelVariant> variants) {
-  for (size_t i = 0; i < variants.size(); ++i) {
-    uint32_t expected = kernelParamsBytes(variants[i].kernel);
-    if (expected == 0 || variants[i].params.size() != expected)
-      return createStringError(inconvertibleErrorCode(),
-                               "variant %zu: kernel %u with %zu bytes of parameters, expected %u",
-                               i, variants[i].kernel, variants[i].params.size(), expected);
-  }
-  return Error::success();
-}
 
 Expected<std::unique_ptr<Module>> translateVariants(ArrayRef<KernelVariant> variants,
                                                     const DistinctVariants &distinct,
@@ -73,8 +42,7 @@ Expected<std::unique_ptr<Module>> translateVariants(ArrayRef<KernelVariant> vari
 
   auto loc = mlir::UnknownLoc::get(&mlirContext);
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(loc);
-  for (size_t i = 0; i < distinct.representatives.size(); ++i)
-    appendVariant(*module, i, variants[distinct.representatives[i]], level);
+  appendVariants(*module, variants, distinct, level);
   if (mlir::failed(mlir::verify(*module)))
     return createStringError(inconvertibleErrorCode(), "code generation: invalid variant module");
   std::unique_ptr<Module> translated = mlir::translateModuleToLLVMIR(*module, context, "variants");

@@ -1,10 +1,12 @@
 //===- VariantModule.cpp - Variants as LLVM-dialect functions
 //-----------------------------------===//
-#include "VariantModule.h"
+#include "llmir/CodeGen/VariantModule.h"
 #include "KernelBitcode.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Builders.h"
+
+#include <map>
 
 using namespace mlir;
 
@@ -34,10 +36,6 @@ LLVM::LLVMFuncOp declareKernel(OpBuilder &builder, ModuleOp module, StringRef sy
   return builder.create<LLVM::LLVMFuncOp>(module.getLoc(), symbol, kernelType(module.getContext()));
 }
 
-} // namespace
-
-std::string variantSymbol(size_t index) { return "variant_" + std::to_string(index); }
-
 void appendVariant(ModuleOp module, size_t index, const KernelVariant &variant,
                    const CpuLevel &level) {
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
@@ -55,6 +53,41 @@ void appendVariant(ModuleOp module, size_t index, const KernelVariant &variant,
       loc, kernel,
       ValueRange{entry->getArgument(0), address, entry->getArgument(2), entry->getArgument(3)});
   builder.create<LLVM::ReturnOp>(loc, ValueRange{});
+}
+
+} // namespace
+
+std::string variantSymbol(size_t function) { return "variant_" + std::to_string(function); }
+
+DistinctVariants findDistinct(llvm::ArrayRef<KernelVariant> variants) {
+  DistinctVariants distinct;
+  std::map<std::pair<uint32_t, std::vector<uint8_t>>, size_t> known;
+  for (size_t i = 0; i < variants.size(); ++i) {
+    auto [it, isNew] = known.try_emplace({variants[i].kernel, variants[i].params},
+                                         distinct.representatives.size());
+    if (isNew)
+      distinct.representatives.push_back(i);
+    distinct.functionOf.push_back(it->second);
+  }
+  return distinct;
+}
+
+llvm::Error checkVariants(llvm::ArrayRef<KernelVariant> variants) {
+  for (size_t i = 0; i < variants.size(); ++i) {
+    uint32_t expected = kernelParamsBytes(variants[i].kernel);
+    if (expected == 0 || variants[i].params.size() != expected)
+      return llvm::createStringError(
+          llvm::inconvertibleErrorCode(),
+          "variant %zu: kernel %u with %zu bytes of parameters, expected %u", i, variants[i].kernel,
+          variants[i].params.size(), expected);
+  }
+  return llvm::Error::success();
+}
+
+void appendVariants(ModuleOp module, llvm::ArrayRef<KernelVariant> variants,
+                    const DistinctVariants &distinct, const CpuLevel &level) {
+  for (size_t i = 0; i < distinct.representatives.size(); ++i)
+    appendVariant(module, i, variants[distinct.representatives[i]], level);
 }
 
 } // namespace llmir::compiler

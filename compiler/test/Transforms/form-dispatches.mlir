@@ -141,3 +141,19 @@ func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %rows: ten
   %logits = llmir.logits %last, %embd : tensor<?x64xf32>, !llmir.qtensor<512x64, panel_f16> -> tensor<?x512xf32>
   return %logits, %c : tensor<?x512xf32>, !llmir.paged_kv<1x16, page = 16>
 }
+
+// -----
+
+// Rows are padded to 64 bytes: the distance of two rows of 500 logits is that of 512.
+llmir.tensor @embd : !llmir.qtensor<500x64, panel_f16> plain [#llmir.part<"embd", 500>]
+llmir.tensor @norm : !llmir.qtensor<64, f32> plain [#llmir.part<"norm", 64>]
+func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %rows: tensor<?xi32>) -> tensor<?x500xf32> {
+  // CHECK: llmir_exec.buffer "logits" : <outputs, f32, 500>
+  // CHECK: llmir_exec.variant linear {{.+}}out_stride = 512 : i32, rows = 500 : i32
+  %embd = llmir.weight @embd : !llmir.qtensor<500x64, panel_f16>
+  %norm = llmir.weight @norm : !llmir.qtensor<64, f32>
+  %x = llmir.embed %tokens, %embd : tensor<?xi32>, !llmir.qtensor<500x64, panel_f16> -> tensor<?x64xf32>
+  %last = llmir.residual_norm %x weight(%norm : !llmir.qtensor<64, f32>) epsilon 1.0e-5 rows(%rows : tensor<?xi32>) : tensor<?x64xf32> -> output tensor<?x64xf32>
+  %logits = llmir.logits %last, %embd : tensor<?x64xf32>, !llmir.qtensor<500x64, panel_f16> -> tensor<?x500xf32>
+  return %logits : tensor<?x500xf32>
+}

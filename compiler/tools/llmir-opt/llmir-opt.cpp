@@ -1,5 +1,6 @@
 //===- llmir-opt.cpp - Runs passes over llmir modules, for tests and for looking inside -------===//
 
+#include "llmir/Conversion/Passes.h"
 #include "llmir/Dialect/Exec/ExecDialect.h"
 #include "llmir/Transforms/Passes.h"
 
@@ -13,6 +14,7 @@ int main(int argc, char **argv) {
       .insert<mlir::func::FuncDialect, mlir::llmir::LLMIRDialect, mlir::llmir_exec::ExecDialect>();
   mlir::registerTransformsPasses(); // canonicalize, cse, symbol-dce, ...
   mlir::llmir::registerLLMIRPasses();
+  mlir::llmir::registerLLMIRConversionPasses();
   mlir::llmir::registerLlmirPipelines();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "llmir-opt: passes over the llmir dialects\n", registry));
