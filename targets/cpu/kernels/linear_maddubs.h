@@ -32,22 +32,22 @@ LLMIR_VEC linear_int maddubs_dot(linear_int sum, linear_int weights, linear_int 
     return LINEAR_I(add_epi16)(sum, LINEAR_I(maddubs_epi16)(weights, a));
 }
 
-/* Low or high nibbles of 16 columns, 2 * SPAN rows: q[2 * quad + vector]. */
-LLMIR_VEC void maddubs_unpack4(const uint8_t* chunk, uint32_t row, int high, linear_int q[8]) {
+/* Low or high nibbles of 16 columns, 2 * SPAN rows from `chunk` on: q[2 * quad + vector]. */
+LLMIR_VEC void maddubs_unpack4(const uint8_t* chunk, int high, linear_int q[8]) {
     const linear_int mask = LINEAR_I(set1_epi8)(15);
     for (uint32_t i = 0; i < 8; i++) {
-        linear_int x = linear_load(chunk + i / 2 * 64 + (row + i % 2 * LINEAR_SPAN) * 4);
+        linear_int x = linear_load(chunk + i / 2 * 64 + i % 2 * LINEAR_SPAN * 4);
         x = high ? LINEAR_I(srli_epi16)(x, 4) : x;
         q[i] = LINEAR_AND(x, mask);
     }
 }
 
-/* Bytes of 16 columns, SPAN rows, moved to 0 .. 255: q[2 * quad] low, q[2 * quad + 1] high. */
-LLMIR_VEC void maddubs_unpack8(const uint8_t* bytes, uint32_t row, linear_int q[8]) {
+/* Bytes of 16 columns, SPAN rows from `bytes` on, moved to 0 .. 255: q[2 * quad] low, q[2 * quad +
+ * 1] high. */
+LLMIR_VEC void maddubs_unpack8(const uint8_t* bytes, linear_int q[8]) {
     const linear_int mask = LINEAR_I(set1_epi8)(15);
     for (uint32_t quad = 0; quad < 4; quad++) {
-        const linear_int x =
-            LINEAR_XOR(linear_load(bytes + quad * 64 + row * 4), LINEAR_I(set1_epi8)(-128));
+        const linear_int x = LINEAR_XOR(linear_load(bytes + quad * 64), LINEAR_I(set1_epi8)(-128));
         q[2 * quad] = LINEAR_AND(x, mask);
         q[2 * quad + 1] = LINEAR_AND(LINEAR_I(srli_epi16)(x, 4), mask);
     }
@@ -117,30 +117,26 @@ LLMIR_VEC void maddubs_last16_int8(const linear_pass_t* pass,
     }
 }
 
-/* The integer part of a chunk for rows row .. row + 2 * SPAN - 1. */
+/* The integer part of a chunk for 2 * SPAN rows; `weights` and `a` are at its first. */
 LLMIR_VEC void maddubs_chunk(const linear_pass_t* pass,
                              uint32_t layout,
-                             const uint8_t* block,
+                             const uint8_t* weights,
                              const int8_t* a,
-                             uint32_t chunk,
-                             uint32_t row,
+                             int is_first_chunk,
                              maddubs_scratch_t* scratch) {
     linear_int q[8];
-    a += chunk * LLMIR_CHUNK_COLUMNS;
     if (layout != LLMIR_LAYOUT_PANEL_S8) {
-        const uint8_t* nibbles = block + chunk * LLMIR_CHUNK_BYTES;
-        maddubs_unpack4(nibbles, row, 0, q);
+        maddubs_unpack4(weights, 0, q);
         maddubs_first16(pass, a, q, scratch);
-        maddubs_unpack4(nibbles, row, 1, q);
-        maddubs_last16_int4(pass, a + 16, q, chunk == 0, scratch);
+        maddubs_unpack4(weights, 1, q);
+        maddubs_last16_int4(pass, a + 16, q, is_first_chunk, scratch);
         return;
     }
-    const uint8_t* bytes = block + chunk * 2 * LLMIR_CHUNK_BYTES;
     for (uint32_t v = 0; v < 2; v++) {
-        maddubs_unpack8(bytes, row + v * LINEAR_SPAN, q);
+        maddubs_unpack8(weights + v * LINEAR_SPAN * 4, q);
         maddubs_first16(pass, a, q, scratch);
-        maddubs_unpack8(bytes + LLMIR_CHUNK_BYTES, row + v * LINEAR_SPAN, q);
-        maddubs_last16_int8(pass, a + 16, q, chunk == 0, v, scratch);
+        maddubs_unpack8(weights + LLMIR_CHUNK_BYTES + v * LINEAR_SPAN * 4, q);
+        maddubs_last16_int8(pass, a + 16, q, is_first_chunk, v, scratch);
     }
 }
 
@@ -189,11 +185,13 @@ LLMIR_VEC void maddubs_block(const linear_pass_t* pass,
                              uint32_t g,
                              maddubs_scratch_t* scratch) {
     const uint8_t* block = pass->blocks + g * pass->block_bytes;
-    const uint8_t* d = block + linear_scale_offset(layout, chunks * LLMIR_CHUNK_COLUMNS);
+    const uint32_t chunk_bytes = LLMIR_CHUNK_BYTES * (layout == LLMIR_LAYOUT_PANEL_S8 ? 2 : 1);
+    const uint8_t* d = block + chunks * chunk_bytes;
     const int8_t* a = (const int8_t*)pass->rows + g * chunks * LLMIR_CHUNK_COLUMNS;
     for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row += 2 * LINEAR_SPAN) {
         for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-            maddubs_chunk(pass, layout, block, a, chunk, row, scratch);
+            maddubs_chunk(pass, layout, block + chunk * chunk_bytes + row * 4,
+                          a + chunk * LLMIR_CHUNK_COLUMNS, chunk == 0, scratch);
         }
         maddubs_scale(pass, layout, g, d + row * 2, pass->sums + row, scratch);
     }

@@ -38,11 +38,11 @@ LLMIR_VEC vnni_cursor_t vnni_cursor_at(const linear_pass_t* pass, uint32_t g) {
                            pass->scales + (size_t)g * 4, pass->terms + g, pass->sums};
 }
 
-LLMIR_VEC void vnni_cursor_advance(const linear_pass_t* pass, uint32_t by, vnni_cursor_t* at) {
-    at->a += by * pass->row_bytes;
-    at->scales += by * pass->row_bytes;
-    at->terms += by * pass->term_stride;
-    at->sums += by * LLMIR_PANEL_ROWS;
+LLMIR_VEC void vnni_cursor_advance(const linear_pass_t* pass, vnni_cursor_t* at) {
+    at->a += pass->row_bytes;
+    at->scales += pass->row_bytes;
+    at->terms += pass->term_stride;
+    at->sums += LLMIR_PANEL_ROWS;
 }
 
 /* Unpacks 32 columns of 16 rows. */
@@ -98,17 +98,18 @@ LLMIR_VEC void vnni_columns(const vnni_weights_t* w,
     }
 }
 
-/* The float part of the contract for one group of one token. */
+/* The float part of the contract for one group (half) of the token at `at`. */
 LLMIR_VEC __m512 vnni_finish(uint32_t layout,
+                             const vnni_weights_t* w,
+                             const uint32_t half,
+                             const vnni_cursor_t* at,
                              __m512i dot,
-                             __m512 d,
-                             __m512 m,
-                             const float* scale,
-                             const linear_term_t* term,
                              __m512 acc) {
-    const __m512 p = _mm512_mul_ps(_mm512_cvtepi32_ps(dot), d);
-    acc = _mm512_fmadd_ps(p, _mm512_set1_ps(*scale), acc);
-    return layout == LLMIR_LAYOUT_PANEL_U4 ? _mm512_fmadd_ps(m, _mm512_set1_ps(term->f), acc) : acc;
+    const __m512 scale = _mm512_set1_ps(((const float*)at->scales)[half]);
+    acc = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dot), w->d[half]), scale, acc);
+    return layout == LLMIR_LAYOUT_PANEL_U4
+               ? _mm512_fmadd_ps(w->m[half], _mm512_set1_ps(at->terms[half].f), acc)
+               : acc;
 }
 
 /* ---- Groups of 32 */
@@ -127,16 +128,13 @@ LLMIR_VEC void vnni_tokens32(const linear_pass_t* pass,
     }
     vnni_columns(w, at->a, pass->row_bytes, halves, lanes, dots);
     for (uint32_t lane = 0; lane < lanes; lane++) {
-        const float* scales = (const float*)(at->scales + lane * pass->row_bytes);
-        const linear_term_t* terms = at->terms + lane * pass->term_stride;
-        __m512 acc = _mm512_load_ps(at->sums + lane * LLMIR_PANEL_ROWS);
+        __m512 acc = _mm512_load_ps(at->sums);
         for (uint32_t half = 0; half < halves; half++) {
-            acc = vnni_finish(layout, dots[lane][half], w->d[half], w->m[half], scales + half,
-                              terms + half, acc);
+            acc = vnni_finish(layout, w, half, at, dots[lane][half], acc);
         }
-        _mm512_store_ps(at->sums + lane * LLMIR_PANEL_ROWS, acc);
+        _mm512_store_ps(at->sums, acc);
+        vnni_cursor_advance(pass, at);
     }
-    vnni_cursor_advance(pass, lanes, at);
 }
 
 /* Blocks g .. g + halves - 1, all tokens. */
@@ -178,15 +176,12 @@ LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
         const __m512i dot = _mm512_add_epi32(dots[lane][0], dots[lane][1]);
         if (!is_last_step) {
             scratch[lane] = dot;
+            vnni_cursor_advance(pass, at);
             continue;
         }
-        const float* scale = (const float*)(at->scales + lane * pass->row_bytes);
-        const linear_term_t* term = at->terms + lane * pass->term_stride;
-        float* sums = at->sums + lane * LLMIR_PANEL_ROWS;
-        _mm512_store_ps(
-            sums, vnni_finish(layout, dot, w->d[0], w->m[0], scale, term, _mm512_load_ps(sums)));
+        _mm512_store_ps(at->sums, vnni_finish(layout, w, 0, at, dot, _mm512_load_ps(at->sums)));
+        vnni_cursor_advance(pass, at);
     }
-    vnni_cursor_advance(pass, lanes, at);
 }
 
 LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
@@ -222,7 +217,6 @@ LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
 LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
     const uint32_t chunk_bytes = LLMIR_CHUNK_BYTES * (layout == LLMIR_LAYOUT_PANEL_S8 ? 2 : 1);
     const int8_t* a = (const int8_t*)pass->rows;
-    const float* scales = linear_scales(pass, 0);
     __m512 acc = _mm512_load_ps(pass->sums);
     for (uint32_t g = 0; g < pass->block_count; g++) {
         const uint8_t* block = pass->blocks + g * pass->block_bytes;
@@ -237,11 +231,10 @@ LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
             }
             a += LLMIR_CHUNK_COLUMNS;
         }
-        __m512 d;
-        __m512 m;
-        vnni_load_scales(block, layout, pass->group, &d, &m);
-        acc = vnni_finish(layout, _mm512_add_epi32(dots[0], dots[1]), d, m, scales + g,
-                          pass->terms + g, acc);
+        vnni_weights_t w;
+        vnni_load_scales(block, layout, pass->group, &w.d[0], &w.m[0]);
+        const vnni_cursor_t at = vnni_cursor_at(pass, g);
+        acc = vnni_finish(layout, &w, 0, &at, _mm512_add_epi32(dots[0], dots[1]), acc);
     }
     _mm512_store_ps(pass->sums, acc);
 }
