@@ -305,6 +305,20 @@ static void test_kernel_linear_every_layout_and_token_count_same_bits(void** sta
     }
 }
 
+/* The four chains of float weights end at different columns. */
+static void test_kernel_linear_float_columns_of_any_count_same_bits(void** state) {
+    (void)state;
+    test_random_t random;
+    test_random_init(&random, 7);
+    for (uint32_t layout = LLMIR_LAYOUT_PANEL_F32; layout <= LLMIR_LAYOUT_PANEL_BF16; layout++) {
+        for (uint32_t columns = 1; columns <= 9; columns++) {
+            const llmir_linear_params_t params = plain_params(layout, 0, 32, columns);
+            check_case(&random, &params, 1, 1);
+            check_case(&random, &params, 13, 1);
+        }
+    }
+}
+
 static void test_kernel_linear_rows_not_whole_panels_leaves_the_rest_untouched(void** state) {
     (void)state;
     test_random_t random;
@@ -419,6 +433,7 @@ static void test_kernel_linear_tiling_covers_every_panel_and_token_once(void** s
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kernel_linear_every_layout_and_token_count_same_bits),
+        cmocka_unit_test(test_kernel_linear_float_columns_of_any_count_same_bits),
         cmocka_unit_test(test_kernel_linear_rows_not_whole_panels_leaves_the_rest_untouched),
         cmocka_unit_test(test_kernel_linear_gate_with_any_panel_count_multiplies_up),
         cmocka_unit_test(test_kernel_linear_soft_cap_bounds_the_outputs),
