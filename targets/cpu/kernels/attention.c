@@ -116,6 +116,7 @@ static void attention_block(const attention_context_t* c,
     const llmir_attention_params_t* p = c->params;
     const uint32_t ratio = p->q_heads / p->kv_heads;
     attention_row_t rows[ATTENTION_BLOCK_ROWS];
+    uint32_t rows_begin = UINT32_MAX;
     for (uint32_t r = 0; r < row_count; ++r) {
         const uint32_t token = run->token_begin + (row_begin + r) / ratio;
         const uint32_t head = run->kv_head * ratio + (row_begin + r) % ratio;
@@ -128,9 +129,11 @@ static void attention_block(const attention_context_t* c,
             .last_key = position + 1u,
             .m = -__builtin_inff(),
         };
+        rows_begin = rows[r].first_key < rows_begin ? rows[r].first_key : rows_begin;
     }
-    const uint32_t first_piece = rows[0].first_key / ATTENTION_PIECE;
-    const uint32_t last_piece = (rows[row_count - 1u].last_key - 1u) / ATTENTION_PIECE;
+    const uint32_t last = run->token_begin + (row_begin + row_count - 1u) / ratio;
+    const uint32_t first_piece = rows_begin / ATTENTION_PIECE;
+    const uint32_t last_piece = (uint32_t)c->batch->positions[last] / ATTENTION_PIECE;
     for (uint32_t i = first_piece; i <= last_piece; ++i) {
         attention_piece_rows(c, run, rows, row_count, i);
     }

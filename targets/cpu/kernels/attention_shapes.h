@@ -17,7 +17,8 @@
 #else
 #define ATTENTION_SHAPES(X) \
     X(1, f16, 0)            \
-    X(2, f16, 0)            \
+    X(3, f16, 0)            \
+    X(4, f16, 0)            \
     X(1, f32, 1)
 #endif
 
@@ -55,7 +56,7 @@ static inline uint32_t attention_next_rows(uint32_t left, int is_f32) {
     const uint32_t rows_f16 = left < 8u ? few[left] : 6u;
     return !is_f32 ? rows_f16 : left < 3u ? 1u : 3u;
 #else
-    return !is_f32 && left >= 2u ? 2u : 1u;
+    return is_f32 || left < 3u ? 1u : left == 3u ? 3u : 4u;
 #endif
 }
 

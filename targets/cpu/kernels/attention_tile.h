@@ -11,7 +11,8 @@
 #define ATTENTION_GROUPS (ATTENTION_PIECE / LLMIR_KV_GROUP)
 
 /* The largest shapes: accumulators (rows * span), converted vectors (span) and one broadcast fit
- * into the registers of the ISA. Spans above 1 are the same for all shapes of an ISA. */
+ * into the registers of the ISA; where f16 is converted by integer operations, sharing that is
+ * worth some spills. Spans above 1 are the same for all shapes of an ISA. */
 #define ATTENTION_MAX_SPAN 2
 #if LLMIR_V16_REGISTERS >= 32
 #define ATTENTION_MAX_ROWS 6
@@ -20,7 +21,7 @@
 #define ATTENTION_MAX_ROWS 6
 #define ATTENTION_SPAN(rows) ((rows) <= 3 ? 2 : 1)
 #else
-#define ATTENTION_MAX_ROWS 2
+#define ATTENTION_MAX_ROWS 4
 #define ATTENTION_SPAN(rows) 1
 #endif
 
