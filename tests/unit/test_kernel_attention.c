@@ -163,28 +163,38 @@ static void reference(const attention_fixture_t* f, uint32_t t, uint32_t head, d
     }
 }
 
-static void check_reference(const attention_fixture_t* f, const test_kernel_level_t* level) {
+/* The reference of all tokens of the batch: [tokens][q_heads][head_dim]. */
+static double* reference_all(const attention_fixture_t* f) {
     const attention_case_t* c = f->c;
+    const size_t row = (size_t)c->q_heads * c->head_dim;
+    double* want = test_aligned(f->b.batch.token_count * row * sizeof *want);
+    for (uint32_t t = 0; t < f->b.batch.token_count; ++t) {
+        for (uint32_t h = 0; h < c->q_heads; ++h) {
+            reference(f, t, h, want + t * row + (size_t)h * c->head_dim);
+        }
+    }
+    return want;
+}
+
+static void check_reference(const attention_fixture_t* f,
+                            const test_kernel_level_t* level,
+                            const double* want) {
+    const attention_case_t* c = f->c;
+    const uint32_t row = c->q_heads * c->head_dim;
     /* A cap multiplies the 2^-22 of tanh. */
     const double limit = c->soft_cap != 0.0f ? 1e-5 : 3e-6;
     for (uint32_t t = 0; t < f->b.batch.token_count; ++t) {
-        const float* row = f->out + (size_t)t * f->params.out_stride;
-        for (uint32_t h = 0; h < c->q_heads; ++h) {
-            double want[512];
-            reference(f, t, h, want);
-            for (uint32_t d = 0; d < c->head_dim; ++d) {
-                const float got = row[h * c->head_dim + d];
-                if (!(fabs(got - want[d]) <= limit)) {
-                    fail_msg(
-                        "%s: %u/%u heads of %u: position %d, head %u, element %u: %.9g, "
-                        "expected %.9g",
-                        level->name, c->q_heads, c->kv_heads, c->head_dim, f->b.positions[t], h, d,
-                        got, want[d]);
-                }
+        const float* out = f->out + (size_t)t * f->params.out_stride;
+        for (uint32_t i = 0; i < row; ++i) {
+            const double expected = want[(size_t)t * row + i];
+            if (!(fabs(out[i] - expected) <= limit)) {
+                fail_msg("%s: %u/%u heads of %u: position %d, element %u: %.9g, expected %.9g",
+                         level->name, c->q_heads, c->kv_heads, c->head_dim, f->b.positions[t], i,
+                         out[i], expected);
             }
         }
-        for (uint32_t i = c->q_heads * c->head_dim; i < f->params.out_stride; ++i) {
-            assert_true(isnan(row[i])); /* padding stays as it was */
+        for (uint32_t i = row; i < f->params.out_stride; ++i) {
+            assert_true(isnan(out[i])); /* padding stays as it was */
         }
     }
 }
@@ -210,10 +220,11 @@ static void test_attention_matches_the_reference_at_every_level(void** state) {
         fixture_init(&f, &random, &cases[i], 1);
         cache_write(&f, 0, 0, cases[i].context);
         test_batch_add(&f.b, 0, cases[i].begin, cases[i].context);
+        double* want = reference_all(&f);
         float* expected[2] = {NULL, NULL}; /* exact: [1]; portable: [0] */
         for (uint32_t l = 0; l < count; ++l) {
             run(&f, &levels[l], 0);
-            check_reference(&f, &levels[l]);
+            check_reference(&f, &levels[l], want);
             float** same = &expected[levels[l].is_fused];
             if (!*same) {
                 *same = copy_out(&f, f.b.batch.token_count);
@@ -223,6 +234,7 @@ static void test_attention_matches_the_reference_at_every_level(void** state) {
         }
         free(expected[0]);
         free(expected[1]);
+        free(want);
         fixture_deinit(&f);
     }
 }
