@@ -1,11 +1,10 @@
-//===- CpuCodeGen.cpp - Kernels of a plan specialised to machine code
-//---------------------------===//
+//===- CpuCodeGen.cpp - Kernels of a plan specialised to machine code -----===//
 //
 // Per level: distinct variants -> LLVM dialect -> LLVM IR -> kernels linked and folded in ->
 // object. The levels share nothing and are compiled side by side; linking is serial (lld has global
 // state).
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "llmir/CodeGen/CpuCodeGen.h"
 #include "KernelBitcode.h"
 #include "SharedObject.h"

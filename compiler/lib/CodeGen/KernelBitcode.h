@@ -1,9 +1,8 @@
-//===- KernelBitcode.h - The kernels inside llmirc
-//----------------------------------------------===//
+//===- KernelBitcode.h - The kernels inside llmirc ------------------------===//
 //
 // The micro-kernels as embedded LLVM bitcode, one module a level.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_CODEGEN_KERNELBITCODE_H
 #define LLMIR_LIB_CODEGEN_KERNELBITCODE_H
 

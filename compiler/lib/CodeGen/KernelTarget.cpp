@@ -1,5 +1,4 @@
-//===- KernelTarget.cpp - The target that kernels were compiled for
-//-----------------------------===//
+//===- KernelTarget.cpp - The target that kernels were compiled for -------===//
 #include "KernelTarget.h"
 
 #include "llvm/Analysis/TargetLibraryInfo.h"
@@ -90,7 +89,7 @@ bool inlineCalls(Function &function) {
     for (Instruction &instruction : block)
       if (auto *call = dyn_cast<CallBase>(&instruction)) {
         Function *callee = call->getCalledFunction();
-        if (callee && callee != &function && !callee->isDeclaration() && !call->isNoInline())
+        if (callee && callee != &function && !callee->isDeclaration())
           calls.push_back(call);
       }
   bool changed = false;

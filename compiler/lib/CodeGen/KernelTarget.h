@@ -1,10 +1,9 @@
-//===- KernelTarget.h - The target that kernels were compiled for
-//-------------------------------===//
+//===- KernelTarget.h - The target that kernels were compiled for ---------===//
 //
 // Triple, processor and features are read from the kernels' bitcode: the flags of the levels stand
 // once, in targets/cpu/kernels/kernel_sources.cmake.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_CODEGEN_KERNELTARGET_H
 #define LLMIR_LIB_CODEGEN_KERNELTARGET_H
 

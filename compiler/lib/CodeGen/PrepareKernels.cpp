@@ -1,5 +1,4 @@
-//===- PrepareKernels.cpp - Kernels made ready for specialisation
-//-------------------------------===//
+//===- PrepareKernels.cpp - Kernels made ready for specialisation ---------===//
 #include "PrepareKernels.h"
 #include "KernelTarget.h"
 
@@ -32,6 +31,8 @@ bool isKernel(const GlobalValue &global) { return global.getName().starts_with("
 
 Error prepareKernels(Module &kernels, TargetMachine &machine) {
   internalizeModule(kernels, isKernel);
+  for (Function &function : kernels)
+    function.removeFnAttr(Attribute::NoInline); // it keeps the runtime's library small
   KernelAnalyses analyses(machine);
   FunctionPassManager simplify;
   addSimplification(simplify);

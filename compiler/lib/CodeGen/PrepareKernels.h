@@ -1,5 +1,4 @@
-//===- PrepareKernels.h - Kernels made ready for specialisation
-//---------------------------------===//
+//===- PrepareKernels.h - Kernels made ready for specialisation -----------===//
 #ifndef LLMIR_LIB_CODEGEN_PREPAREKERNELS_H
 #define LLMIR_LIB_CODEGEN_PREPAREKERNELS_H
 

@@ -1,12 +1,11 @@
-//===- PrepareKernelsMain.cpp - Build tool: bitcode of the kernels of one level
-//-----------------===//
+//===- PrepareKernelsMain.cpp - Build tool: bitcode of the kernels of one level -===//
 //
 //   llmir-prepare-kernels OUT.bc IN.bc...
 //
 // Links what clang made of each kernel source and makes it ready for specialisation, once, when
 // llmirc is built.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "KernelTarget.h"
 #include "PrepareKernels.h"
 

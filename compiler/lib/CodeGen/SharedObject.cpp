@@ -1,10 +1,9 @@
-//===- SharedObject.cpp - From an object to the image of a CODE section
-//-------------------------===//
+//===- SharedObject.cpp - From an object to the image of a CODE section ---===//
 //
 // lld runs inside the process, over two temporary files (it knows no other input). The image is
 // then cut behind its last segment: symbols and section headers serve nobody at run time.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "SharedObject.h"
 
 #include "lld/Common/Driver.h"

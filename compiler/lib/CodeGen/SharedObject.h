@@ -1,5 +1,4 @@
-//===- SharedObject.h - From an object to the image of a CODE section
-//---------------------------===//
+//===- SharedObject.h - From an object to the image of a CODE section -----===//
 #ifndef LLMIR_LIB_CODEGEN_SHAREDOBJECT_H
 #define LLMIR_LIB_CODEGEN_SHAREDOBJECT_H
 

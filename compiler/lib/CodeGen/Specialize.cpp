@@ -1,5 +1,4 @@
-//===- Specialize.cpp - Link, inline and optimise the kernels of variants
-//-----------------------===//
+//===- Specialize.cpp - Link, inline and optimise the kernels of variants -===//
 //
 // A kernel branches over layouts, formats and flags before it reaches a loop. Inlining it whole
 // would multiply all branches by all variants, so calls are inlined one level at a time, and the
@@ -8,7 +7,7 @@
 // Nothing here may change the value of a floating-point operation: no fast-math flags are set, and
 // the library functions are unknown to the optimiser (there is no libc to call).
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "Specialize.h"
 #include "KernelTarget.h"
 

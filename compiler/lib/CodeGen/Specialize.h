@@ -1,5 +1,4 @@
-//===- Specialize.h - Link, inline and optimise the kernels of variants
-//-------------------------===//
+//===- Specialize.h - Link, inline and optimise the kernels of variants ---===//
 #ifndef LLMIR_LIB_CODEGEN_SPECIALIZE_H
 #define LLMIR_LIB_CODEGEN_SPECIALIZE_H
 

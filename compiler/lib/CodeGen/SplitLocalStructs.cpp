@@ -1,5 +1,4 @@
-//===- SplitLocalStructs.cpp - Local structs to one variable per member
-//-------------------------===//
+//===- SplitLocalStructs.cpp - Local structs to one variable per member ---===//
 #include "PrepareKernels.h"
 
 #include "llvm/IR/IRBuilder.h"

@@ -1,5 +1,4 @@
-//===- VariantModule.cpp - Variants as LLVM-dialect functions
-//-----------------------------------===//
+//===- VariantModule.cpp - Variants as LLVM-dialect functions -------------===//
 #include "llmir/CodeGen/VariantModule.h"
 #include "KernelBitcode.h"
 

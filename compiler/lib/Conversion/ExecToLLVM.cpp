@@ -1,5 +1,4 @@
-//===- ExecToLLVM.cpp - Variants of a program to functions that call CPU kernels
-//----------------===//
+//===- ExecToLLVM.cpp - Variants of a program to functions that call CPU kernels -===//
 #include "llmir/CodeGen/VariantModule.h"
 #include "llmir/Conversion/Passes.h"
 #include "llmir/Dialect/Exec/ExecDialect.h"

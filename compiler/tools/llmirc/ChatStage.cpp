@@ -1,5 +1,4 @@
-//===- ChatStage.cpp - The CHAT section
-//----------------------------------------------------------===//
+//===- ChatStage.cpp - The CHAT section -----------------------------------===//
 #include "ChatStage.h"
 
 #include "llmir/Chat/ChatTable.h"

@@ -1,5 +1,4 @@
-//===- ChatStage.h - The CHAT section
-//------------------------------------------------------------===//
+//===- ChatStage.h - The CHAT section -------------------------------------===//
 #ifndef LLMIR_TOOLS_LLMIRC_CHATSTAGE_H
 #define LLMIR_TOOLS_LLMIRC_CHATSTAGE_H
 

@@ -1,10 +1,9 @@
-//===- Options.cpp - The command line of llmirc
-//-------------------------------------------------===//
+//===- Options.cpp - The command line of llmirc ---------------------------===//
 //
 // Parsed by hand: the option library of LLVM would add its own options to ours, and exits by
 // itself.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "Options.h"
 
 #include "llmir/Plan/PlanBuilder.h"

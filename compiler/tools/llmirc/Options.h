@@ -1,5 +1,4 @@
-//===- Options.h - The command line of llmirc
-//---------------------------------------------------===//
+//===- Options.h - The command line of llmirc -----------------------------===//
 #ifndef LLMIR_TOOLS_LLMIRC_OPTIONS_H
 #define LLMIR_TOOLS_LLMIRC_OPTIONS_H
 

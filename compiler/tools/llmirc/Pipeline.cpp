@@ -1,10 +1,9 @@
-//===- Pipeline.cpp - The stages of llmirc
-//-------------------------------------------------------===//
+//===- Pipeline.cpp - The stages of llmirc --------------------------------===//
 //
 // import -> graph, passes, plan -> tokenizer and chat tables -> code -> bundle, with the weights
 // packed while the file is written.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "Pipeline.h"
 #include "ChatStage.h"
 #include "Progress.h"

@@ -1,5 +1,4 @@
-//===- Pipeline.h - The stages of llmirc
-//---------------------------------------------------------===//
+//===- Pipeline.h - The stages of llmirc ----------------------------------===//
 #ifndef LLMIR_TOOLS_LLMIRC_PIPELINE_H
 #define LLMIR_TOOLS_LLMIRC_PIPELINE_H
 

@@ -1,5 +1,4 @@
-//===- Progress.cpp - The progress bar of llmirc
-//------------------------------------------------===//
+//===- Progress.cpp - The progress bar of llmirc --------------------------===//
 #include "Progress.h"
 
 #include "llvm/Support/Format.h"

@@ -1,5 +1,4 @@
-//===- Progress.h - The progress bar of llmirc
-//--------------------------------------------------===//
+//===- Progress.h - The progress bar of llmirc ----------------------------===//
 #ifndef LLMIR_TOOLS_LLMIRC_PROGRESS_H
 #define LLMIR_TOOLS_LLMIRC_PROGRESS_H
 

@@ -1,5 +1,4 @@
-//===- Report.cpp - What llmirc did: the summary and the REPORT section
-//-------------------------===//
+//===- Report.cpp - What llmirc did: the summary and the REPORT section ---===//
 #include "Report.h"
 #include "llmir.h"
 #include "llmir/Import/SourceTypes.h"

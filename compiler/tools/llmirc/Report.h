@@ -1,5 +1,4 @@
-//===- Report.h - What llmirc did: the summary and the REPORT section
-//---------------------------===//
+//===- Report.h - What llmirc did: the summary and the REPORT section -----===//
 #ifndef LLMIR_TOOLS_LLMIRC_REPORT_H
 #define LLMIR_TOOLS_LLMIRC_REPORT_H
 

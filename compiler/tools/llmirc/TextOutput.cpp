@@ -1,5 +1,4 @@
-//===- TextOutput.cpp - Text to a file or to standard output
-//-------------------------------------===//
+//===- TextOutput.cpp - Text to a file or to standard output --------------===//
 #include "TextOutput.h"
 
 #include "llvm/Support/FileSystem.h"

@@ -1,5 +1,4 @@
-//===- TextOutput.h - Text to a file or to standard output
-//---------------------------------------===//
+//===- TextOutput.h - Text to a file or to standard output ----------------===//
 #ifndef LLMIR_TOOLS_LLMIRC_TEXTOUTPUT_H
 #define LLMIR_TOOLS_LLMIRC_TEXTOUTPUT_H
 

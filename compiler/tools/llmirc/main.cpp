@@ -1,5 +1,4 @@
-//===- main.cpp - llmirc: from a model file to a bundle
-//-----------------------------------------===//
+//===- main.cpp - llmirc: from a model file to a bundle -------------------===//
 #include "Options.h"
 #include "Pipeline.h"
 #include "llmir.h"

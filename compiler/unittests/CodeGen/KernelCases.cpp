@@ -1,5 +1,4 @@
-//===- KernelCases.cpp - Kernels with random inputs
-//----------------------------------------------===//
+//===- KernelCases.cpp - Kernels with random inputs -----------------------===//
 #include "KernelCases.h"
 
 extern "C" {

@@ -1,10 +1,9 @@
-//===- KernelCases.h - Kernels with random inputs
-//------------------------------------------------===//
+//===- KernelCases.h - Kernels with random inputs -------------------------===//
 //
 // What the tests of code generation run: kernels with the parameters of real models, over random
 // batches. A case owns all memory that a kernel reads and writes.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_UNITTESTS_CODEGEN_KERNELCASES_H
 #define LLMIR_UNITTESTS_CODEGEN_KERNELCASES_H
 

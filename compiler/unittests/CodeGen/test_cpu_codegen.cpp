@@ -1,11 +1,10 @@
-//===- test_cpu_codegen.cpp - Specialised kernels against the built-in ones
-//----------------------===//
+//===- test_cpu_codegen.cpp - Specialised kernels against the built-in ones -===//
 //
 // Compiles random-input cases of every kernel for each level, loads the image with the runtime's
 // own loader, and compares all bytes that the kernels write with those of the kernels built into
 // the runtime. Levels that this processor lacks are compiled and inspected, not run.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #include "KernelCases.h"
 
 #include "llvm/Object/ELFObjectFile.h"
@@ -176,9 +175,12 @@ void test_cpu_codegen_equal_variants_share_a_function(void **state) {
 }
 
 void test_cpu_codegen_two_runs_give_equal_bytes(void **state) {
-  std::vector<CpuCode> again = compile(variantsOf(fixture(state).cases));
+  std::vector<KernelVariant> variants;
+  for (size_t i = 0; i < fixture(state).cases.size(); i += 6) // some of each kernel
+    variants.push_back(fixture(state).cases[i].variant);
+  std::vector<CpuCode> once = compile(variants), again = compile(variants);
   for (size_t i = 0; i < again.size(); ++i)
-    assert_true(again[i].section == fixture(state).codes[i].section);
+    assert_true(again[i].section == once[i].section);
 }
 
 void test_cpu_codegen_bad_variant_is_an_error(void **state) {

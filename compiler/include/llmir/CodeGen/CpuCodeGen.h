@@ -1,10 +1,10 @@
-//===- CpuCodeGen.h - Kernels of a plan specialised to machine code ---------------------------===//
+//===- CpuCodeGen.h - Kernels of a plan specialised to machine code -------===//
 //
 // Turns the variants of a program (kernels with constant parameters) into one freestanding ELF
 // image per x86-64 level and wraps it as a CODE section. The kernels come as LLVM bitcode inside
 // this library, made from the same C sources that are built into the runtime.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_CODEGEN_CPUCODEGEN_H
 #define LLMIR_CODEGEN_CPUCODEGEN_H
 

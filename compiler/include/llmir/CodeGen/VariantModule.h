@@ -1,10 +1,9 @@
-//===- VariantModule.h - Variants as LLVM-dialect functions
-//-------------------------------------===//
+//===- VariantModule.h - Variants as LLVM-dialect functions ---------------===//
 //
 // One function per distinct variant, which calls the level's kernel with the address of its
 // constant parameters. Inlining the kernel afterwards folds every shape.
 //
-//===------------------------------------------------------------------------------------------===//
+//===----------------------------------------------------------------------===//
 #ifndef LLMIR_CODEGEN_VARIANTMODULE_H
 #define LLMIR_CODEGEN_VARIANTMODULE_H
 

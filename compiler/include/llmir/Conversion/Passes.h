@@ -1,5 +1,4 @@
-//===- Passes.h - Lowering out of our dialects
-//--------------------------------------------------===//
+//===- Passes.h - Lowering out of our dialects ----------------------------===//
 #ifndef LLMIR_CONVERSION_PASSES_H
 #define LLMIR_CONVERSION_PASSES_H
 
