@@ -114,6 +114,7 @@ std::string shapeText(llvm::ArrayRef<int64_t> shape) {
   return text + "]";
 }
 
+/// The use of a tensor of the file, which is defined on first use and must have this shape.
 Value ModelBuilder::weight(const std::string &name, std::vector<int64_t> shape) {
   auto found = model.tensors.find(name);
   if (found == model.tensors.end()) {
@@ -147,6 +148,7 @@ Value ModelBuilder::optionalWeight(Presence presence, const std::string &name,
   return weight(name, std::move(shape));
 }
 
+/// A tensor that the compiler computes.
 Value ModelBuilder::constant(const std::string &name, const std::vector<float> &values) {
   auto size = static_cast<int64_t>(values.size());
   auto type = dialect::QTensorType::get(builder.getContext(), {size}, dialect::Layout::F32, 0);
@@ -181,6 +183,7 @@ Value ModelBuilder::norm(Value x, const std::string &name, int64_t size) {
   return builder.create<dialect::RmsNormOp>(location(), x, scale, f32(config.normEpsilon));
 }
 
+/// Projections, head norms, rotation, cache and attention; the caller has normed `x`.
 Value ModelBuilder::buildAttention(Value x) {
   const int64_t headDim = config.headDim;
   const Presence bias = architecture->qkvBias;
@@ -311,6 +314,7 @@ mlir::func::FuncOp ModelBuilder::createFunction() {
   return function;
 }
 
+/// One table serves all layers of its kind; canonicalisation drops one that no layer reads.
 Value ModelBuilder::buildRopeTable(bool windowLayer) {
   Value frequencies = constant(windowLayer ? "rope_frequencies.window" : "rope_frequencies",
                                ropeFrequencies(config, windowLayer));
@@ -356,6 +360,7 @@ void ModelBuilder::buildBody(mlir::func::FuncOp function) {
   builder.create<mlir::func::ReturnOp>(location(), results);
 }
 
+/// A tensor that the graph does not read means that the model is more than the architecture says.
 mlir::LogicalResult ModelBuilder::checkUnused() {
   for (const auto &entry : model.tensors) {
     // Its values are in ropeFrequencyFactors.

@@ -97,6 +97,7 @@ std::string policyName(WeightPolicy policy) {
   return "keep";
 }
 
+/// Sizes are for one output row, as a conversation has it.
 ProgramSummary summarize(mlir::ModuleOp module, exec::ProgramOp program) {
   ProgramSummary summary;
   summary.pageTokens = static_cast<uint32_t>(program.getPageTokens());

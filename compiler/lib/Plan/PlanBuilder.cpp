@@ -131,6 +131,7 @@ void writeDispatches(ByteWriter &writer, llmir_plan_record_t &record, Numbering 
   }
 }
 
+/// Buffers, then the slots they name.
 void writeBuffers(ByteWriter &writer, llmir_plan_record_t &record, exec::ProgramOp program,
                   const Numbering &numbering) {
   record.buffer_count = static_cast<uint32_t>(numbering.buffers.size());
@@ -154,6 +155,7 @@ void writeBuffers(ByteWriter &writer, llmir_plan_record_t &record, exec::Program
     writer.append(llmir_plan_slot_t{static_cast<uint32_t>(token), static_cast<uint32_t>(output)});
 }
 
+/// Layers lie in a page one after the other, keys before values.
 void writeLayers(ByteWriter &writer, llmir_plan_record_t &record, const Numbering &numbering) {
   record.kv_layer_count = static_cast<uint32_t>(numbering.layers.size());
   record.kv_layer_offset = writer.align();
@@ -173,6 +175,7 @@ void writeLayers(ByteWriter &writer, llmir_plan_record_t &record, const Numberin
 
 } // namespace
 
+// The record comes first in the section and last in time: it holds the offsets of the tables.
 std::vector<uint8_t> serializePlan(exec::ProgramOp program) {
   Numbering numbering(program);
   llmir_plan_record_t record = {};

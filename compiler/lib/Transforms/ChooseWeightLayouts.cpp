@@ -81,12 +81,14 @@ private:
     }
   }
 
+  /// The output matrix, be it a tensor of its own or the embedding table.
   static bool makesLogits(TensorOp tensor, WeightUses &uses) {
     return llvm::any_of(uses.uses(tensor), [](WeightOp weight) {
       return llvm::any_of(weight->getUsers(), [](Operation *op) { return isa<LogitsOp>(op); });
     });
   }
 
+  /// Falls back to float panels where groups do not fit into the columns.
   static void assign(TensorOp tensor, WeightUses &uses, Layout layout) {
     QTensorType type = tensor.getTensorType();
     bool integer = layout >= Layout::PanelS4 && layout <= Layout::PanelS8;

@@ -101,6 +101,7 @@ private:
     return true;
   }
 
+  /// The earliest reader in the block; values of these functions have no readers in other blocks.
   static Operation *firstUser(Value value) {
     Operation *first = nullptr;
     for (Operation *user : value.getUsers())
@@ -109,6 +110,8 @@ private:
     return first;
   }
 
+  /// Only the first reader of a sum can be fused with it: readers before the fused operation would
+  /// lack the updated residual.
   void fuseSum(AddOp add) {
     Parts parts;
     if (add->use_empty() || !splitSum(add, parts))
@@ -153,6 +156,7 @@ private:
         side->erase();
   }
 
+  /// A norm without a sum, with the selection of rows before it if nothing else reads that.
   static void convertNorm(RmsNormOp norm) {
     OpBuilder builder(norm);
     Parts parts;
@@ -174,6 +178,7 @@ private:
       select->erase();
   }
 
+  /// The norm writes int8 itself if nobody wants its f32 rows.
   static void fuseQuantize(ResidualNormOp norm) {
     if (!norm.getOutput() || !norm.getOutput().hasOneUse())
       return;

@@ -47,6 +47,8 @@ struct KVBlocking : llmir::impl::KVBlockingPassBase<KVBlocking> {
   }
 
 private:
+  /// Halves the usual size until neither the context nor a window wastes much; tells the last
+  /// reason.
   static int64_t choose(int64_t context, int64_t window, std::string &reason) {
     int64_t page = kUsualPage;
     reason = llvm::formatv("{0} tokens: the usual size", page);

@@ -32,6 +32,7 @@ struct MergeGateUp : llmir::impl::MergeGateUpPassBase<MergeGateUp> {
   }
 
 private:
+  /// The merged product stands where the gate stood: all it reads is defined by then.
   static void merge(GateOp gate, LinearOp g, LinearOp u, WeightUses &uses) {
     OpBuilder builder(gate);
     QTensorType matrix = g.getWeight().getType();

@@ -32,6 +32,8 @@ struct MergeQkv : llmir::impl::MergeQkvPassBase<MergeQkv> {
   }
 
 private:
+  /// Merges each longest run of neighbours that could be one product: with another layout for the
+  /// value only, query and key still become one.
   static void mergeRuns(ArrayRef<LinearOp> linears, WeightUses &uses) {
     unifyLayoutsIfMisaligned(linears, uses);
     for (size_t begin = 0; begin < linears.size();) {
@@ -44,6 +46,7 @@ private:
     }
   }
 
+  /// One product in the place of the first, and for each of the run its share of the columns.
   static void merge(ArrayRef<LinearOp> run, WeightUses &uses) {
     LinearOp first = earliest(run);
     OpBuilder builder(first);

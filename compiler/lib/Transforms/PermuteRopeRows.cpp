@@ -32,6 +32,8 @@ struct PermuteRopeRows : llmir::impl::PermuteRopeRowsPassBase<PermuteRopeRows> {
   }
 
 private:
+  /// Follows the rotated value back through head norms to its projection and changes the recipes of
+  /// all that shapes it.
   static LogicalResult permute(RopeOp rope, WeightUses &uses) {
     for (OpOperand &use : rope.getResult().getUses()) {
       auto append = dyn_cast<AppendKVOp>(use.getOwner());

@@ -74,6 +74,7 @@ private:
     return type.getRowBytes() * (type.getExtent() == Extent::Tokens ? chunk() : outputs.getValue());
   }
 
+  /// Time counts dispatches: what a dispatch reads and what it writes are alive together.
   SmallVector<Life> findLives() {
     SmallVector<Life> lives;
     llvm::DenseMap<Value, size_t> index;
@@ -103,6 +104,7 @@ private:
     return lives;
   }
 
+  /// First fit. A slot grows to the largest row of each extent that it holds.
   void place(Life &life, SmallVectorImpl<Slot> &slots) {
     auto isFree = [&](const Slot &slot) {
       return llvm::none_of(slot.lives, [&](const Life *other) { return life.overlaps(*other); });

@@ -83,6 +83,7 @@ void ProgramWriter::setLogits(Location location, Value logits) {
   builder.create<llmir_exec::ReturnOp>(location, logits);
 }
 
+// Moving to the front in reverse keeps the order of first use within each kind.
 void ProgramWriter::finish() {
   Block &body = program.getBody().front();
   SmallVector<Operation *> order;

@@ -33,6 +33,8 @@ void WeightUses::setType(TensorOp tensor, QTensorType type) {
     weight.getResult().setType(type);
 }
 
+// The tensor stands where the first of its sources stood, so that the file keeps the order of
+// layers.
 WeightOp WeightUses::combine(OpBuilder &builder, Location location, ArrayRef<Value> sources,
                              TensorHow how, QTensorType type) {
   SmallVector<StringRef> names;
