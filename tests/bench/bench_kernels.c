@@ -19,9 +19,9 @@
 static double seconds(void) {
     struct timespec t;
 #if defined(CLOCK_THREAD_CPUTIME_ID)
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 #else
-    timespec_get(&t, TIME_UTC);
+    (void)timespec_get(&t, TIME_UTC);
 #endif
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
@@ -59,7 +59,7 @@ __attribute__((target("avx2,fma"))) static double peak_gflops(void) {
 static void* aligned(size_t bytes) {
     void* block = aligned_alloc(64, (bytes + 127u) / 64u * 64u);
     if (!block) {
-        fprintf(stderr, "bench_kernels: out of memory\n");
+        (void)fprintf(stderr, "bench_kernels: out of memory\n");
         exit(1);
     }
     memset(block, 0, bytes);

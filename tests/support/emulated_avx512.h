@@ -168,6 +168,7 @@ EMULATED emulated_m512i_t emulated_dpbusd_epi32(emulated_m512i_t sum,
                               emulated_dpbusd_half(sum.hi, u.hi, s.hi)};
 }
 
+/* NOLINTBEGIN(readability-identifier-naming): names of the compiler */
 #define __m512 emulated_m512_t
 #define __m512i emulated_m512i_t
 #define __m512d emulated_m512d_t
@@ -243,5 +244,7 @@ EMULATED emulated_m512i_t emulated_dpbusd_epi32(emulated_m512i_t sum,
 #define __AVX512DQ__ 1
 #define __AVX512VL__ 1
 #define __AVX512VNNI__ 1
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif /* LLMIR_TEST_EMULATED_AVX512_H */

@@ -141,7 +141,7 @@ void LLMIR_KERNEL_NAME(embed)(const llmir_cpu_call_t* call,
     const llmir_embed_params_t* p = (const llmir_embed_params_t*)params;
     const llmir_cpu_batch_t* batch = call->batch;
     const llmir_tile_rows_t rows =
-        llmir_tile_rows(tile_begin, tile_end, LLMIR_EMBED_TILE_ROWS, batch->token_count);
+        llmir_tile_rows(tile_begin, tile_end, LLMIR_TOKEN_TILE_ROWS, batch->token_count);
     for (uint32_t t = rows.begin; t < rows.end; ++t) {
         float* out = (float*)((uint8_t*)call->operands[1] + (size_t)t * call->row_bytes[1]);
         embed_row(p, (const uint8_t*)call->operands[0], (uint32_t)batch->tokens[t], out);

@@ -14,7 +14,7 @@ void LLMIR_KERNEL_NAME(gate)(const llmir_cpu_call_t* call,
                              uint32_t tile_end) {
     const llmir_gate_params_t* p = (const llmir_gate_params_t*)params;
     const llmir_tile_rows_t rows =
-        llmir_tile_rows(tile_begin, tile_end, LLMIR_GATE_TILE_ROWS, call->batch->token_count);
+        llmir_tile_rows(tile_begin, tile_end, LLMIR_NORM_TILE_ROWS, call->batch->token_count);
     const uint32_t dim = p->dim;
     for (uint32_t r = rows.begin; r < rows.end; ++r) {
         const float* gate =

@@ -118,7 +118,7 @@ void LLMIR_KERNEL_NAME(qkv)(const llmir_cpu_call_t* call,
                             uint32_t tile_end) {
     const llmir_qkv_params_t* p = (const llmir_qkv_params_t*)params;
     const llmir_tile_rows_t rows =
-        llmir_tile_rows(tile_begin, tile_end, LLMIR_QKV_TILE_TOKENS, call->batch->token_count);
+        llmir_tile_rows(tile_begin, tile_end, LLMIR_TOKEN_TILE_ROWS, call->batch->token_count);
     const int norm = (p->flags & LLMIR_QKV_NORM) != 0;
     qkv_context_t context = {
         .params = p,

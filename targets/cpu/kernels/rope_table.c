@@ -82,7 +82,7 @@ void LLMIR_KERNEL_NAME(rope_table)(const llmir_cpu_call_t* call,
     const llmir_rope_table_params_t* p = (const llmir_rope_table_params_t*)params;
     const llmir_cpu_batch_t* batch = call->batch;
     const llmir_tile_rows_t rows =
-        llmir_tile_rows(tile_begin, tile_end, LLMIR_ROPE_TILE_ROWS, batch->token_count);
+        llmir_tile_rows(tile_begin, tile_end, LLMIR_TOKEN_TILE_ROWS, batch->token_count);
     for (uint32_t t = rows.begin; t < rows.end; ++t) {
         float* out = (float*)((uint8_t*)call->operands[1] + (size_t)t * call->row_bytes[1]);
         rope_row(out, (const float*)call->operands[0], p, batch->positions[t]);

@@ -31,21 +31,19 @@ uint32_t llmir_cpu_kernel_tile_count(uint32_t kernel,
                                      const llmir_cpu_batch_t* batch) {
     switch (kernel) {
         case LLMIR_KERNEL_EMBED:
-            return llmir_tile_count(batch->token_count, LLMIR_EMBED_TILE_ROWS);
         case LLMIR_KERNEL_ROPE_TABLE:
-            return llmir_tile_count(batch->token_count, LLMIR_ROPE_TILE_ROWS);
+        case LLMIR_KERNEL_QKV:
+            return llmir_tile_count(batch->token_count, LLMIR_TOKEN_TILE_ROWS);
         case LLMIR_KERNEL_NORM:
             return norm_tile_count(params, batch);
         case LLMIR_KERNEL_QUANTIZE:
             return quantize_tile_count(params, batch);
         case LLMIR_KERNEL_LINEAR:
             return linear_tile_count(params, batch);
-        case LLMIR_KERNEL_QKV:
-            return llmir_tile_count(batch->token_count, LLMIR_QKV_TILE_TOKENS);
         case LLMIR_KERNEL_ATTENTION:
             return attention_tile_count(params, batch);
         case LLMIR_KERNEL_GATE:
-            return llmir_tile_count(batch->token_count, LLMIR_GATE_TILE_ROWS);
+            return llmir_tile_count(batch->token_count, LLMIR_NORM_TILE_ROWS);
         default:
             return 0;
     }

@@ -5,13 +5,11 @@
 
 #include "targets/cpu/kernels/kernel.h"
 
-/* Rows of one tile of the kernels that work row by row. */
+/* Tokens of one tile of embed, rope_table and qkv. For qkv this is one group of positions, so that
+ * a tile's writes into the keys mostly stay in its own cache lines. */
+#define LLMIR_TOKEN_TILE_ROWS 16u
+/* Rows of one tile of norm, quantize and gate. */
 #define LLMIR_NORM_TILE_ROWS 4u
-#define LLMIR_EMBED_TILE_ROWS 16u
-#define LLMIR_ROPE_TILE_ROWS 16u
-#define LLMIR_GATE_TILE_ROWS 4u
-/* One group of positions: a tile's writes into the keys mostly stay in its own cache lines. */
-#define LLMIR_QKV_TILE_TOKENS 16u
 /* Most tokens of one attention tile. */
 #define LLMIR_ATTENTION_TILE_TOKENS 16u
 
