@@ -12,7 +12,8 @@
 void* test_aligned(size_t bytes) {
     void* block = aligned_alloc(64, (bytes + 127u) / 64u * 64u);
     if (!block) {
-        fail_msg("out of memory: %zu bytes", bytes);
+        print_error("out of memory: %zu bytes\n", bytes);
+        abort();
     }
     memset(block, 0, bytes);
     return block;
