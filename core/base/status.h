@@ -11,6 +11,12 @@
 llmir_status_t llmir_fail(llmir_error_t* error, llmir_status_t code, const char* format, ...)
     LLMIR_PRINTF(3, 4);
 
+#if defined(__clang_analyzer__)
+/* Shows an analyser, which does not see the function, that a failure never returns OK. */
+/* NOLINTNEXTLINE(readability-identifier-naming) */
+#define llmir_fail(error, code, ...) ((void)llmir_fail((error), (code), __VA_ARGS__), (code))
+#endif
+
 /* Passes a failure of `expr` on to the caller. */
 #define LLMIR_TRY(expr)                                            \
     do {                                                           \
