@@ -132,7 +132,7 @@ static int is_kv(llmir_dispatch_check_t* check,
 
 /* Buffers of one dispatch must not share memory: a kernel's tiles run at the same time. */
 static int buffers_are_disjoint(llmir_dispatch_check_t* check) {
-    uint32_t slots[LLMIR_PLAN_MAX_OPERANDS];
+    uint32_t slots[LLMIR_PLAN_MAX_OPERANDS] = {0};
     uint32_t count = 0;
     for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
         if (check->operands[i].space != LLMIR_OPERAND_BUFFER) {
