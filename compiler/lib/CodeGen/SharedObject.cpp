@@ -12,6 +12,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -34,16 +35,22 @@ Error linkError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), "linking kernels: " + message);
 }
 
-/// A temporary file that goes away with its owner.
+/// A temporary file that goes away with its owner, or with the process.
 struct TemporaryFile {
   SmallString<128> path;
   FileRemover remover;
+
+  ~TemporaryFile() {
+    if (!path.empty())
+      sys::DontRemoveFileOnSignal(path);
+  }
 
   Error create(StringRef suffix, ArrayRef<char> content) {
     int descriptor = -1;
     if (std::error_code code = sys::fs::createTemporaryFile("llmirc", suffix, descriptor, path))
       return linkError("temporary file: " + code.message());
     remover.setFile(path);
+    sys::RemoveFileOnSignal(path);
     raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
     stream.write(content.data(), content.size());
     stream.close();

@@ -18,6 +18,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
@@ -75,6 +76,7 @@ CompileOptions Compilation::compileOptions() {
                        .Default(WeightPolicy::Keep);
   result.contextCount = options.contextCount;
   if (!options.dumpAfter.empty()) {
+    progress.clear();
     result.dumpAfter.push_back(options.dumpAfter);
     result.dumpStream = &errs();
   } else {
@@ -169,7 +171,17 @@ Error Compilation::writeBundle() {
   return Error::success();
 }
 
+/// The model is mapped while the output is written, and nobody wants to lose it.
+Error checkOutputIsNotModel(const Options &options) {
+  if (options.output != "-" && sys::fs::equivalent(options.model, options.output))
+    return createStringError(inconvertibleErrorCode(),
+                             "'" + options.output + "' is the model itself");
+  return Error::success();
+}
+
 Error Compilation::run() {
+  if (Error error = checkOutputIsNotModel(options))
+    return error;
   if (Error error = import())
     return error;
   registerCompilerDialects(context);

@@ -136,6 +136,13 @@ class Compile(TestCase):
         self.assert_fails(1, "", self.write("bad.gguf", b"GGUF"), "-o", self.out)
         self.assertEqual(self.out.read_bytes(), b"old")
 
+    def test_model_as_output_fails_and_keeps_it(self):
+        path = self.write("own.gguf", MODEL.read_bytes())
+        link = self.folder / "link.gguf"
+        link.symlink_to(path)
+        self.assert_fails(1, "model itself", path, "-o", link)
+        self.assertEqual(path.read_bytes(), MODEL.read_bytes())
+
     def test_unwritable_output_is_named(self):
         self.assert_fails(1, "nowhere", MODEL, "-o", self.folder / "nowhere" / "out.llmir")
 
