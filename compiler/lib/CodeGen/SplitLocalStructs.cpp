@@ -83,10 +83,11 @@ void StructSplitter::makeMembers() {
 
 void StructSplitter::rewriteAccess(GetElementPtrInst &access) {
   unsigned member = memberIndex(access)->getZExtValue();
+  if (access.getNumIndices() == 2) // the member itself; if it is a struct, it can be split next
+    return access.replaceAllUsesWith(variables[member]);
   IRBuilder<> builder(&access);
   SmallVector<Value *> indices = {builder.getInt64(0)};
-  for (auto index = access.idx_begin() + 2; index != access.idx_end(); ++index)
-    indices.push_back(*index);
+  indices.append(access.idx_begin() + 2, access.idx_end());
   access.replaceAllUsesWith(builder.CreateGEP(type->getElementType(member), variables[member],
                                               indices, access.getName(), access.isInBounds()));
 }
