@@ -44,21 +44,35 @@ static inline uint32_t attention_first_key(uint32_t window, uint32_t position) {
     return window != 0 && position >= window ? position - window + 1u : 0u;
 }
 
-/* Finds the groups [begin, end) of the piece in the pages. */
+/* Where the run's kv head has group `group` of a sequence, counted from position 0. */
+static inline llmir_kv_page_t attention_group(const attention_context_t* c,
+                                              const attention_run_t* run,
+                                              uint32_t group) {
+    const llmir_cpu_batch_t* batch = c->batch;
+    const uint32_t position = group * LLMIR_KV_GROUP;
+    const llmir_kv_page_t page = llmir_kv_page(
+        batch, c->layer, batch->token_sequence[run->token_begin], position / batch->page_tokens);
+    const size_t offset =
+        llmir_kv_group_offset(batch, c->layer, run->kv_head, position % batch->page_tokens);
+    return (llmir_kv_page_t){page.keys + offset, page.values + offset};
+}
+
+/* Finds the groups [begin, end) of the piece in the pages, and the keys of the groups one piece
+ * further as far as these are before `last_group`. */
 LLMIR_OUTLINE void attention_locate(const attention_context_t* c,
                                     const attention_run_t* run,
                                     uint32_t piece_index,
+                                    uint32_t last_group,
                                     attention_piece_t* piece) {
-    const llmir_cpu_batch_t* batch = c->batch;
-    const uint32_t sequence = batch->token_sequence[run->token_begin];
     for (uint32_t g = piece->group_begin; g < piece->group_end; ++g) {
-        const uint32_t position = piece_index * ATTENTION_PIECE + g * LLMIR_KV_GROUP;
-        const llmir_kv_page_t page =
-            llmir_kv_page(batch, c->layer, sequence, position / batch->page_tokens);
-        const size_t offset =
-            llmir_kv_group_offset(batch, c->layer, run->kv_head, position % batch->page_tokens);
-        piece->keys[g] = page.keys + offset;
-        piece->values[g] = page.values + offset;
+        const uint32_t group = piece_index * ATTENTION_GROUPS + g;
+        const llmir_kv_page_t here = attention_group(c, run, group);
+        piece->keys[g] = here.keys;
+        piece->values[g] = here.values;
+        piece->next_keys[g] = here.keys;
+        if (group + ATTENTION_GROUPS <= last_group) {
+            piece->next_keys[g] = attention_group(c, run, group + ATTENTION_GROUPS).keys;
+        }
     }
 }
 
@@ -102,7 +116,8 @@ LLMIR_OUTLINE void attention_piece_rows(const attention_context_t* c,
         .group_begin = begin / LLMIR_KV_GROUP,
         .group_end = (end + LLMIR_KV_GROUP - 1u) / LLMIR_KV_GROUP,
     };
-    attention_locate(c, run, piece_index, &piece);
+    const uint32_t last_key = rows[row_count - 1u].last_key - 1u;
+    attention_locate(c, run, piece_index, last_key / LLMIR_KV_GROUP, &piece);
     for (uint32_t r = first_row; r < last_row;) {
         r += attention_tile_run(&piece, &rows[r], last_row - r);
     }

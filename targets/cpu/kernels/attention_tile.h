@@ -27,9 +27,10 @@
 
 /* A piece as its rows see it. */
 typedef struct attention_piece {
-    const uint8_t* keys[ATTENTION_GROUPS];   /* [head_dim][16] each */
-    const uint8_t* values[ATTENTION_GROUPS]; /* [16][head_dim] each */
-    uint32_t group_begin;                    /* groups that rows look at; others are not set */
+    const uint8_t* keys[ATTENTION_GROUPS];      /* [head_dim][16] each */
+    const uint8_t* values[ATTENTION_GROUPS];    /* [16][head_dim] each */
+    const uint8_t* next_keys[ATTENTION_GROUPS]; /* of the next piece, to ask for; or any */
+    uint32_t group_begin;                       /* groups that rows look at; others are not set */
     uint32_t group_end;
     uint32_t head_dim;
     int is_f32;
@@ -79,20 +80,12 @@ LLMIR_VEC v16f attention_load_n(const uint8_t* p, size_t element, int is_f32, ui
 }
 
 /* Pages lie far apart, so no hardware prefetcher follows the groups of a layer. Tiles of few rows
- * (decode) wait for memory: step d of the scores asks for a line of the next keys or of this
- * group's values, which are read after all scores. */
+ * (decode) wait for memory, so the loop over the keys asks for the values of the piece, and the
+ * loop over the values for the keys of the next piece, byte by byte as far as it is itself. */
 #define ATTENTION_PREFETCH_ROWS 4
 
-LLMIR_VEC void attention_prefetch(const uint8_t* next_keys,
-                                  const uint8_t* values,
-                                  size_t d,
-                                  int is_f32) {
-    if (is_f32) { /* a line of 64 bytes per d */
-        __builtin_prefetch(next_keys + d * 64u);
-        __builtin_prefetch(values + d * 64u);
-    } else { /* a line per two d */
-        __builtin_prefetch((d % 2u == 0 ? next_keys : values) + d / 2u * 64u);
-    }
+LLMIR_VEC void attention_prefetch(const uint8_t* p, size_t element, int is_f32) {
+    __builtin_prefetch(p + element * (is_f32 ? 4u : 2u));
 }
 
 /* Scores of groups group .. group + span - 1 for rows 0 .. rows - 1. */
@@ -105,7 +98,6 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
     v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
     const float* q[ATTENTION_MAX_ROWS];
     const uint8_t* keys[ATTENTION_MAX_SPAN];
-    const uint8_t* next_keys[ATTENTION_MAX_SPAN];
     const uint8_t* values[ATTENTION_MAX_SPAN];
     for (int r = 0; r < rows; ++r) {
         q[r] = tile->rows[r].q;
@@ -114,11 +106,8 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
         }
     }
     for (int s = 0; s < span; ++s) {
-        const uint32_t g = group + (uint32_t)s;
-        const uint32_t next = g + (uint32_t)span;
-        keys[s] = piece->keys[g];
-        next_keys[s] = piece->keys[next < piece->group_end ? next : g];
-        values[s] = piece->values[g];
+        keys[s] = piece->keys[group + (uint32_t)s];
+        values[s] = piece->values[group + (uint32_t)s];
     }
     const size_t head_dim = piece->head_dim;
     for (size_t d = 0; d < head_dim; ++d) {
@@ -126,7 +115,7 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
         for (int s = 0; s < span; ++s) {
             k[s] = attention_load(keys[s], d * LLMIR_KV_GROUP, is_f32);
             if (rows <= ATTENTION_PREFETCH_ROWS) {
-                attention_prefetch(next_keys[s], values[s], d, is_f32);
+                attention_prefetch(values[s], d * LLMIR_KV_GROUP, is_f32);
             }
         }
         for (int r = 0; r < rows; ++r) {
@@ -164,12 +153,16 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
         const uint32_t group_end = (group + 1u) * LLMIR_KV_GROUP;
         const uint32_t stop = group_end < range.end ? group_end : range.end;
         const uint8_t* values = piece->values[group];
+        const uint8_t* next_keys = piece->next_keys[group];
         const float* p = &tile->scores[range.row][key];
         size_t element = (key % LLMIR_KV_GROUP) * head_dim + range.column;
         for (; key < stop; ++key, ++p, element += head_dim) {
             v16f v[ATTENTION_MAX_SPAN];
             for (int s = 0; s < span; ++s) {
                 v[s] = attention_load(values, element + (size_t)s * LLMIR_LANES, is_f32);
+            }
+            if (rows <= ATTENTION_PREFETCH_ROWS) {
+                attention_prefetch(next_keys, element, is_f32);
             }
             for (int r = 0; r < rows; ++r) {
                 const v16f weight = v16_set1(p[(uint32_t)r * ATTENTION_PIECE]);
