@@ -211,7 +211,7 @@ std::string usageText() {
          "  --context N               positions that the model is used with (default: as trained)\n"
          "  --emit bundle|plan|mlir   the bundle (default), or the program as text\n"
          "  --dump-after PASS         the module after that pass, on standard error\n"
-         "  --chat-template NAME|FILE instead of the template in the model\n"
+         "  --chat-template NAME|FILE instead of the template in the model; none: no template\n"
          "  --quiet                   no progress, no summary\n"
          "  --version, --help\n"
          "\n"
