@@ -44,6 +44,10 @@ bool inlineCalls(llvm::Function &function);
 /// Unrolls loops whose number of iterations is a small constant.
 void addFullUnrolling(llvm::FunctionPassManager &passes);
 
+/// Replaces the memory intrinsics that instruction selection would turn into calls of memset, memcpy
+/// or memmove: there is no libc to call.
+void expandMemoryIntrinsics(llvm::Function &function, const llvm::TargetMachine &machine);
+
 /// Fails with the verifier's text if the module is not well-formed. The libraries of distributions
 /// have no assertions, so each step is checked.
 llvm::Error verifyKernels(const llvm::Module &module, llvm::StringRef step);

@@ -91,6 +91,9 @@ Error specializeKernels(Module &variants, std::unique_ptr<Module> kernels, Targe
   if (Error error = verifyKernels(variants, "inlining"))
     return error;
   optimize(variants, machine);
+  for (Function &function : variants)
+    if (!function.isDeclaration())
+      expandMemoryIntrinsics(function, machine);
   if (Error error = verifyKernels(variants, "optimisation"))
     return error;
   return checkComplete(variants);

@@ -10,6 +10,7 @@
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -36,6 +37,7 @@ constexpr const char *prologue = R"(
   %outer = type { i32, %tile }
   declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
   declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+  declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
   declare void @llvm.lifetime.start.p0(i64, ptr)
   declare void @elsewhere(ptr)
 )";
@@ -182,6 +184,42 @@ void test_prepare_kernels_parameters_reach_helpers(void **state) {
   assert_ptr_equal(load->getPointerOperand(), kernel.getArg(0));
 }
 
+/// Counts the memory intrinsics of @f that are longer than 128 bytes or of unknown length.
+unsigned countLongIntrinsics(Function &function) {
+  return count_if(instructions(function), [](Instruction &instruction) {
+    auto *intrinsic = dyn_cast<MemIntrinsic>(&instruction);
+    auto *length = intrinsic ? dyn_cast<ConstantInt>(intrinsic->getLength()) : nullptr;
+    return intrinsic && (!length || length->getZExtValue() > 128);
+  });
+}
+
+void test_expand_memory_no_call_is_left(void **state) {
+  (void)state;
+  ParsedModule parsed(R"(
+    define void @f(ptr %to, ptr %from, i64 %n) #0 {
+      call void @llvm.memset.p0.i64(ptr align 8 %to, i8 0, i64 408, i1 false)
+      call void @llvm.memset.p0.i64(ptr %to, i8 1, i64 %n, i1 false)
+      call void @llvm.memset.p0.i64(ptr %to, i8 0, i64 64, i1 false)
+      call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 300, i1 false)
+      call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 100000, i1 false)
+      call void @llvm.memmove.p0.p0.i64(ptr %to, ptr %from, i64 300, i1 false)
+      ret void
+    }
+    attributes #0 = { "target-cpu"="x86-64-v3" "target-features"="+avx2,+fma" })");
+  auto machine = targetMachineFor(*parsed.module);
+  assert_true(static_cast<bool>(machine));
+  Function &function = parsed.function("f");
+  assert_int_equal(countLongIntrinsics(function), 5);
+  expandMemoryIntrinsics(function, **machine);
+  assert_int_equal(countLongIntrinsics(function), 0);
+  assert_false(static_cast<bool>(verifyKernels(*parsed.module, "expansion")));
+  unsigned bytesSet = 0;
+  for (Instruction &instruction : instructions(function))
+    if (auto *set = dyn_cast<MemSetInst>(&instruction))
+      bytesSet += cast<ConstantInt>(set->getLength())->getZExtValue();
+  assert_int_equal(bytesSet, 408 + 64);
+}
+
 } // namespace
 
 int main() {
@@ -192,6 +230,7 @@ int main() {
       cmocka_unit_test(test_split_structs_partial_copy_is_left),
       cmocka_unit_test(test_split_structs_escaping_address_is_left),
       cmocka_unit_test(test_prepare_kernels_parameters_reach_helpers),
+      cmocka_unit_test(test_expand_memory_no_call_is_left),
   };
   return cmocka_run_group_tests_name("prepare_kernels", tests, nullptr, nullptr);
 }

@@ -45,17 +45,18 @@ LLMIR_VEC void vnni_cursor_advance(const linear_pass_t* pass, vnni_cursor_t* at)
     at->sums += LLMIR_PANEL_ROWS;
 }
 
-/* Unpacks 32 columns of 16 rows. */
+/* Unpacks 32 columns of 16 rows. A block with scales alone is 32 bytes longer than a multiple of 64,
+ * so every second one is aligned to 32 only. */
 LLMIR_VEC void vnni_unpack(const uint8_t* chunk, uint32_t layout, __m512i q[8]) {
     if (layout == LLMIR_LAYOUT_PANEL_S8) {
         for (uint32_t i = 0; i < 8; i++) {
-            q[i] = _mm512_xor_si512(_mm512_load_si512(chunk + i * 64), _mm512_set1_epi8(-128));
+            q[i] = _mm512_xor_si512(_mm512_loadu_si512(chunk + i * 64), _mm512_set1_epi8(-128));
         }
         return;
     }
     const __m512i mask = _mm512_set1_epi8(15);
     for (uint32_t i = 0; i < 4; i++) {
-        const __m512i x = _mm512_load_si512(chunk + i * 64);
+        const __m512i x = _mm512_loadu_si512(chunk + i * 64);
         q[i] = _mm512_and_si512(x, mask);
         q[i + 4] = _mm512_and_si512(_mm512_srli_epi16(x, 4), mask);
     }
