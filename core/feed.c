@@ -26,25 +26,34 @@ static llmir_status_t check_tokens(const llmir_session_t* session,
 /* Reserves pages for `count` more tokens. */
 static llmir_status_t reserve(llmir_session_t* session, size_t count, llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
-    const uint32_t context = pool->model->record->context_count;
+    const uint32_t context = pool->layout.session_tokens;
+    llmir_kv_copy_t copy;
     if (count > context - session->position) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
-                          "feed: %zu tokens at position %u, the model's context has %u", count,
+                          "feed: %zu tokens at position %u, the session's context has %u", count,
                           session->position, context);
     }
-    if (!llmir_kv_pages_grow(&pool->pages, &session->table, session->position + (uint32_t)count)) {
+    if (!llmir_kv_pages_grow(&pool->pages, &session->table, session->position + (uint32_t)count,
+                             &copy)) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
-                          "feed: %zu tokens, %u of the pool's %u positions are free", count,
-                          pool->pages.token_capacity - pool->pages.token_count,
-                          pool->pages.token_capacity);
+                          "feed: %zu tokens at position %u, %u of the pool's %u pages of %u tokens "
+                          "are free",
+                          count, session->position, llmir_kv_pages_available(&pool->pages),
+                          pool->pages.page_count, pool->pages.page_tokens);
     }
-    return LLMIR_STATUS_OK;
+    if (copy.from == LLMIR_KV_NO_PAGE) {
+        return LLMIR_STATUS_OK;
+    }
+    const size_t bytes = (size_t)pool->layout.page_bytes;
+    pool->copied_count += 1u;
+    return pool->kv->device->target->buffer_copy(pool->kv, copy.to * bytes, copy.from * bytes,
+                                                 bytes, error);
 }
 
 int llmir_session_has_room(const llmir_session_t* session) {
     const llmir_kv_pages_t* pages = &session->pool->pages;
-    return session->position < session->pool->model->record->context_count &&
-           pages->token_count < pages->token_capacity;
+    return session->position < session->pool->layout.session_tokens &&
+           llmir_kv_pages_can_grow(pages, &session->table, session->position + 1u);
 }
 
 /* ---- One pass ---- */
@@ -182,6 +191,14 @@ static llmir_status_t read_logits(const feed_pass_t* pass,
     return LLMIR_STATUS_OK;
 }
 
+/* Publishes the pages completed since position `start`. The table may have reserved positions that
+ * are not computed yet. */
+static void publish(llmir_session_t* session, uint32_t start) {
+    llmir_page_table_t computed = session->table;
+    computed.token_count = session->position;
+    llmir_kv_pages_publish(&session->pool->pages, &computed, start);
+}
+
 /* The pass has succeeded: the tokens belong to the sequence. */
 static void commit(const feed_pass_t* pass, const llmir_feed_t* feed) {
     llmir_session_t* session = feed->session;
@@ -189,7 +206,12 @@ static void commit(const feed_pass_t* pass, const llmir_feed_t* feed) {
         *llmir_kv_pages_token(&pass->pool->pages, &session->table, session->position + i) =
             feed->tokens[i];
     }
+    const uint32_t start = session->position;
     session->position += (uint32_t)feed->token_count;
+    pass->pool->computed_count += feed->token_count;
+    if ((session->flags & LLMIR_SESSION_NO_SHARING) == 0) {
+        publish(session, start);
+    }
     session->has_logits = pass->last_rows ? 1u : session->has_logits;
 }
 
@@ -209,6 +231,55 @@ static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
     return LLMIR_STATUS_OK;
 }
 
+/* ---- Cached prefixes ---- */
+
+/* Tokens that continue the session and are in published pages; never the last one, whose logits
+ * must be computed. */
+static uint32_t match(llmir_session_t* session, const int32_t* tokens, size_t count, int take) {
+    const size_t room = session->pool->layout.session_tokens - session->position;
+    if ((session->flags & LLMIR_SESSION_NO_SHARING) != 0 || count == 0) {
+        return 0;
+    }
+    const size_t most = count - 1u < room ? count - 1u : room;
+    return llmir_kv_pages_match(&session->pool->pages, &session->table, tokens, most, take);
+}
+
+/* Takes cached pages and moves the session behind them. */
+static uint32_t reuse(llmir_session_t* session, const int32_t* tokens, size_t count) {
+    const uint32_t taken = match(session, tokens, count, 1);
+    session->position += taken;
+    session->pool->reused_count += taken;
+    return taken;
+}
+
+size_t llmir_session_cached(const llmir_session_t* session,
+                            const int32_t* tokens,
+                            size_t token_count) {
+    /* Without taking, nothing of the session changes. */
+    return session != NULL && tokens != NULL
+               ? match((llmir_session_t*)session, tokens, token_count, 0)
+               : 0;
+}
+
+llmir_status_t llmir_session_reuse(llmir_session_t* session,
+                                   const int32_t* tokens,
+                                   size_t token_count,
+                                   size_t* out_count,
+                                   llmir_error_t* error) {
+    if (session == NULL || out_count == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "reuse: session or out_count is NULL");
+    }
+    *out_count = 0;
+    LLMIR_TRY(check_tokens(session, tokens, token_count, error));
+    *out_count = reuse(session, tokens, token_count);
+    if (*out_count != 0) {
+        session->has_logits = 0;
+        llmir_session_end_generation(session);
+    }
+    return LLMIR_STATUS_OK;
+}
+
 /* ---- One session ---- */
 
 llmir_status_t llmir_session_run(llmir_session_t* session,
@@ -218,21 +289,21 @@ llmir_status_t llmir_session_run(llmir_session_t* session,
     llmir_pool_t* pool = session->pool;
     const uint32_t start = session->position;
     LLMIR_TRY(check_tokens(session, tokens, token_count, error));
-    LLMIR_TRY(reserve(session, token_count, error));
-    for (size_t done = 0; done < token_count;) {
+    size_t done = reuse(session, tokens, token_count);
+    llmir_status_t status = reserve(session, token_count - done, error);
+    while (status == LLMIR_STATUS_OK && done < token_count) {
         const size_t rest = token_count - done;
         const size_t take = rest < pool->layout.chunk_tokens ? rest : pool->layout.chunk_tokens;
         const llmir_feed_t feed = {session, tokens + done, take, NULL};
         const feed_pass_t pass = {pool, &feed, 1, take == rest};
-        const llmir_status_t status = run_pass(&pass, error);
-        if (status != LLMIR_STATUS_OK) {
-            session->position = start;
-            llmir_kv_pages_shrink(&pool->pages, &session->table, start);
-            return status;
-        }
+        status = run_pass(&pass, error);
         done += take;
     }
-    return LLMIR_STATUS_OK;
+    if (status != LLMIR_STATUS_OK) {
+        session->position = start;
+        llmir_kv_pages_shrink(&pool->pages, &session->table, start);
+    }
+    return status;
 }
 
 llmir_status_t llmir_session_feed(llmir_session_t* session,

@@ -71,9 +71,11 @@ static void place_scratch(llmir_pool_t* pool) {
     pool->pages = (llmir_kv_pages_t){
         .page_count = layout->page_count,
         .page_tokens = pool->model->plan.record->page_tokens,
-        .token_capacity = layout->context_tokens,
+        .bucket_count = layout->bucket_count,
         .free_pages = (void*)(arena + layout->free_pages.offset),
         .token_ids = (void*)(arena + layout->token_ids.offset),
+        .states = (void*)(arena + layout->page_states.offset),
+        .buckets = (void*)(arena + layout->buckets.offset),
     };
     llmir_kv_pages_init(&pool->pages);
 }
@@ -115,6 +117,25 @@ llmir_status_t llmir_pool_create(llmir_model_t* model,
     place_slots(pool);
     *out_pool = pool;
     return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_pool_get_stats(const llmir_pool_t* pool,
+                                    llmir_pool_stats_t* inout_stats,
+                                    llmir_error_t* error) {
+    if (pool == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "pool stats: the pool is NULL");
+    }
+    const llmir_pool_stats_t stats = {
+        .page_count = pool->pages.page_count,
+        .free_page_count = pool->pages.free_count,
+        .cached_page_count = pool->pages.cached_count,
+        .page_tokens = pool->pages.page_tokens,
+        .computed_token_count = pool->computed_count,
+        .reused_token_count = pool->reused_count,
+        .evicted_page_count = pool->pages.evicted_count,
+        .copied_page_count = pool->copied_count,
+    };
+    return llmir_options_write(inout_stats, &stats, sizeof(stats), "pool stats", error);
 }
 
 void llmir_pool_destroy(llmir_pool_t* pool) {

@@ -73,7 +73,9 @@ static llmir_status_t lay_out_pages(const llmir_model_t* model,
     const uint32_t page_tokens = model->plan.record->page_tokens;
     const uint32_t longest = smaller(layout->context_tokens, model->record->context_count);
     const uint64_t element_bytes = layout->kv_type == LLMIR_KV_F32 ? 4 : 2;
+    layout->session_tokens = longest;
     layout->page_count = page_count_of(layout, page_tokens);
+    layout->bucket_count = llmir_kv_pages_buckets(layout->page_count);
     layout->page_table_stride = longest / page_tokens + (longest % page_tokens != 0);
     layout->page_bytes = llmir_plan_page_elements(&model->plan) * element_bytes;
     if (layout->page_bytes > SIZE_MAX) {
@@ -103,6 +105,8 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->free_pages = append(cursor, layout->page_count, sizeof(uint32_t));
     layout->token_ids = append(
         cursor, (uint64_t)layout->page_count * model->plan.record->page_tokens, sizeof(int32_t));
+    layout->page_states = append(cursor, layout->page_count, sizeof(llmir_kv_page_state_t));
+    layout->buckets = append(cursor, layout->bucket_count, sizeof(uint32_t));
     layout->tokens = append(cursor, layout->chunk_tokens, sizeof(int32_t));
     layout->positions = append(cursor, layout->chunk_tokens, sizeof(int32_t));
     layout->token_sequence = append(cursor, layout->chunk_tokens, sizeof(uint32_t));

@@ -27,6 +27,8 @@ typedef struct llmir_pool_layout {
     uint32_t kv_type;
     /* KV pages. */
     uint32_t page_count;
+    uint32_t bucket_count;      /* of the index of published pages */
+    uint32_t session_tokens;    /* positions of the longest sequence */
     uint32_t page_table_stride; /* pages of the longest sequence */
     uint64_t page_bytes;
     size_t text_bytes; /* of one session's text stream */
@@ -38,6 +40,8 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t page_tables; /* u32 [session][stride] */
     llmir_arena_part_t free_pages;  /* u32 [page] */
     llmir_arena_part_t token_ids;   /* i32 [page][page_tokens] */
+    llmir_arena_part_t page_states; /* llmir_kv_page_state_t [page] */
+    llmir_arena_part_t buckets;     /* u32 [bucket_count] */
     llmir_arena_part_t tokens;      /* i32 [chunk], as the next two */
     llmir_arena_part_t positions;
     llmir_arena_part_t token_sequence;

@@ -68,10 +68,10 @@ static llmir_status_t check_create(const llmir_model_t* model,
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "session: the model is NULL or not the pool's");
     }
-    if ((options->flags & ~(uint32_t)LLMIR_SESSION_IGNORE_END) != 0) {
+    const uint32_t known = LLMIR_SESSION_IGNORE_END | LLMIR_SESSION_NO_SHARING;
+    if ((options->flags & ~known) != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "session options: flags %#x, known are %#x", options->flags,
-                          (unsigned)LLMIR_SESSION_IGNORE_END);
+                          "session options: flags %#x, known are %#x", options->flags, known);
     }
     return LLMIR_STATUS_OK;
 }
@@ -106,6 +106,46 @@ llmir_status_t llmir_session_create(llmir_model_t* model,
     }
     session->owns_pool = is_private ? 1u : 0u;
     *out_session = session;
+    return LLMIR_STATUS_OK;
+}
+
+/* The child's own memory, the parent's contents; pages are shared. */
+static void copy_session(const llmir_session_t* parent, llmir_session_t* child) {
+    llmir_pool_t* pool = parent->pool;
+    const llmir_session_t own = *child;
+    *child = *parent;
+    child->table = own.table;
+    child->logits = own.logits;
+    child->stream.stops = &child->stops;
+    child->stream.buffer = own.stream.buffer;
+    child->owns_pool = 0;
+    llmir_atomic_store_release(&child->cancel, 0);
+    memcpy(child->stream.buffer, parent->stream.buffer, pool->layout.text_bytes);
+    if (parent->has_logits) {
+        memcpy(child->logits, parent->logits,
+               pool->model->record->vocab_count * sizeof(*child->logits));
+    }
+    llmir_kv_pages_fork(&pool->pages, &parent->table, &child->table);
+}
+
+llmir_status_t llmir_session_fork(const llmir_session_t* session,
+                                  llmir_session_t** out_session,
+                                  llmir_error_t* error) {
+    llmir_session_options_t options = LLMIR_SESSION_OPTIONS_INIT;
+    if (session == NULL || out_session == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "fork: session or out_session is NULL");
+    }
+    *out_session = NULL;
+    llmir_session_t* child = free_session(session->pool);
+    if (child == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "fork: all %u sessions of the pool are used",
+                          session->pool->layout.session_count);
+    }
+    LLMIR_TRY(init_session(session->pool, child, &options, error));
+    copy_session(session, child);
+    *out_session = child;
     return LLMIR_STATUS_OK;
 }
 

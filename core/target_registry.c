@@ -26,8 +26,8 @@ int llmir_target_is_complete(const llmir_target_t* target) {
            target->device_destroy != NULL && target->device_caps != NULL &&
            target->buffer_create != NULL && target->buffer_import != NULL &&
            target->buffer_destroy != NULL && target->buffer_write != NULL &&
-           target->buffer_read != NULL && target->buffer_map != NULL &&
-           target->buffer_unmap != NULL && target->program_load != NULL &&
-           target->program_unload != NULL && target->program_code != NULL &&
-           target->submit != NULL && target->wait != NULL;
+           target->buffer_read != NULL && target->buffer_copy != NULL &&
+           target->buffer_map != NULL && target->buffer_unmap != NULL &&
+           target->program_load != NULL && target->program_unload != NULL &&
+           target->program_code != NULL && target->submit != NULL && target->wait != NULL;
 }

@@ -134,6 +134,12 @@ struct llmir_target {
                                    llmir_error_t* error);
     llmir_status_t (*buffer_read)(
         llmir_buffer_t* buffer, size_t offset, void* data, size_t bytes, llmir_error_t* error);
+    /* Copies inside the buffer; the ranges do not overlap. */
+    llmir_status_t (*buffer_copy)(llmir_buffer_t* buffer,
+                                  size_t to_offset,
+                                  size_t from_offset,
+                                  size_t bytes,
+                                  llmir_error_t* error);
     /* A host view of the whole buffer; NULL if the device has none. Valid until unmapped. */
     void* (*buffer_map)(llmir_buffer_t* buffer);
     void (*buffer_unmap)(llmir_buffer_t* buffer);

@@ -115,7 +115,7 @@ typedef struct llmir_runtime_options {
     uint32_t flags;         /* llmir_runtime_flag_t; unknown flags are INVALID_ARGUMENT */
 } llmir_runtime_options_t;
 #define LLMIR_RUNTIME_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_runtime_options_t), 0, {NULL, NULL}, NULL, NULL, 0, 0}
+    { (uint32_t)sizeof(llmir_runtime_options_t), 0, {NULL, NULL}, NULL, NULL, 0, 0 }
 
 typedef enum llmir_runtime_flag {
     LLMIR_RUNTIME_NO_BUNDLE_CODE =
@@ -145,7 +145,8 @@ typedef struct llmir_model_options {
     uint32_t flags;     /* llmir_model_flag_t */
     const char* device; /* "auto" (NULL), "cpu" */
 } llmir_model_options_t;
-#define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL}
+#define LLMIR_MODEL_OPTIONS_INIT \
+    { (uint32_t)sizeof(llmir_model_options_t), 0, NULL }
 
 /* Loads a bundle by mapping it; the file must not change while the model lives. Every section but
  * the weights is compared with its hash (LLMIR_MODEL_VERIFY: the weights too).
@@ -212,14 +213,16 @@ typedef enum llmir_kv_type {
 
 typedef struct llmir_pool_options {
     uint32_t struct_size;
-    uint32_t context_tokens; /* KV positions of all sessions together; 0: the model's context; no
-                                session uses more than that, so more are not taken */
+    uint32_t context_tokens; /* KV positions of all sessions together, however they are spread over
+                                them (shared ones count once); 0: the model's context; no session
+                                uses more than that, so more are not taken */
     uint32_t session_count;  /* sessions alive at once; 0: 1 */
     uint32_t chunk_tokens;   /* most tokens computed in one pass; 0: the plan's recommendation */
     uint32_t output_rows;    /* most rows of logits in one pass; 0: session_count */
     uint32_t kv_type;        /* llmir_kv_type_t */
 } llmir_pool_options_t;
-#define LLMIR_POOL_OPTIONS_INIT {(uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0}
+#define LLMIR_POOL_OPTIONS_INIT \
+    { (uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0 }
 
 typedef struct llmir_memory_plan {
     uint32_t struct_size;
@@ -252,6 +255,27 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_create(llmir_model_t* model
                                                             llmir_error_t* error);
 LLMIR_API void llmir_pool_destroy(llmir_pool_t* pool);
 
+/* What a pool has done since it was created, and what it holds. A page that is neither free nor
+ * cached is held by a session. */
+typedef struct llmir_pool_stats {
+    uint32_t struct_size;
+    uint32_t page_count;
+    uint32_t free_page_count;
+    uint32_t cached_page_count; /* held by no session; given up when room is needed */
+    uint32_t page_tokens;       /* positions of a page */
+    uint32_t reserved;
+    uint64_t computed_token_count; /* tokens that went through the model */
+    uint64_t reused_token_count;   /* tokens fed whose keys and values were there already */
+    uint64_t evicted_page_count;   /* cached pages given up */
+    uint64_t copied_page_count;    /* pages copied because a session changed a shared one */
+} llmir_pool_stats_t;
+
+/* Fills `inout_stats`, whose struct_size the caller has set.
+ * Threads: as the pool. Memory: allocates nothing. Errors: INVALID_ARGUMENT. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_get_stats(const llmir_pool_t* pool,
+                                                               llmir_pool_stats_t* inout_stats,
+                                                               llmir_error_t* error);
+
 /* ---- Session ---- */
 
 typedef struct llmir_sampler_options {
@@ -266,7 +290,7 @@ typedef struct llmir_sampler_options {
     uint64_t seed; /* equal seeds give equal output */
 } llmir_sampler_options_t;
 #define LLMIR_SAMPLER_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0}
+    { (uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0 }
 
 #define LLMIR_MAX_STOP_STRINGS 16u
 #define LLMIR_MAX_STOP_BYTES 64u
@@ -284,10 +308,13 @@ typedef struct llmir_session_options {
     uint32_t reserved;
 } llmir_session_options_t;
 #define LLMIR_SESSION_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0}
+    { (uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0 }
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
+    LLMIR_SESSION_NO_SHARING =
+        1u << 1, /* neither takes pages that other sessions of the pool have computed nor leaves its
+                    own to them: nobody can tell by the time taken what was fed here */
 } llmir_session_flag_t;
 
 typedef struct llmir_session llmir_session_t;
@@ -302,10 +329,20 @@ llmir_session_create(llmir_model_t* model,
                      llmir_error_t* error);
 LLMIR_API void llmir_session_destroy(llmir_session_t* session);
 
+/* Creates a session in the pool of `session` that goes on from the same point: same position,
+ * logits, options, sampler state and text held back. Takes O(pages) time and no memory: pages are
+ * shared until one of the two changes them. Set a sampler with another seed to get another text.
+ * Errors: INVALID_ARGUMENT, CAPACITY (no free session in the pool; private pools have one). Since
+ * 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_fork(const llmir_session_t* session,
+                                                             llmir_session_t** out_session,
+                                                             llmir_error_t* error);
+
 /* Forgets everything fed so far: position 0, no KV pages, sampler as after creation. Since 0.1. */
 LLMIR_API void llmir_session_reset(llmir_session_t* session);
 
-/* Forgets the tokens from `position` on; the next token fed gets that position. Generation state
+/* Forgets the tokens from `position` on; the next token fed gets that position. Pages shared with
+ * other sessions stay theirs. Generation state
  * ends. Errors: INVALID_ARGUMENT (beyond the current position). Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_truncate(llmir_session_t* session,
                                                                  uint32_t position,
@@ -325,6 +362,25 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_feed(llmir_session_t* se
                                                              const int32_t* tokens,
                                                              size_t token_count,
                                                              llmir_error_t* error);
+
+/* How many of `tokens`, were they fed now, need not be computed, because a session of the pool has
+ * computed the same sequence and its pages are still there. A multiple of the page's tokens and
+ * less than `token_count`. llmir_session_feed takes such pages by itself. 0 for NULL.
+ * Threads: as the pool. Memory: allocates nothing. Since 0.1. */
+LLMIR_API size_t llmir_session_cached(const llmir_session_t* session,
+                                      const int32_t* tokens,
+                                      size_t token_count);
+
+/* Takes those pages: the session's position moves behind them, the caller feeds the rest, for
+ * example with llmir_pool_feed, which takes none by itself. If any are taken the session has no
+ * logits until it is fed.
+ *   out_count  tokens taken, as llmir_session_cached counts them.
+ * Memory: allocates nothing. Errors: INVALID_ARGUMENT. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_reuse(llmir_session_t* session,
+                                                              const int32_t* tokens,
+                                                              size_t token_count,
+                                                              size_t* out_count,
+                                                              llmir_error_t* error);
 
 /* Logits of the last token fed: f32 [vocab_count], valid until the next call that feeds, generates,
  * truncates or destroys. NULL if there are none. Since 0.1. */

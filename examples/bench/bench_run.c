@@ -162,10 +162,12 @@ static llmir_status_t prepare(bench_state_t* state,
                               llmir_error_t* error) {
     const bench_options_t* options = state->options;
     llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
+    llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
     llmir_memory_plan_t plan = {.struct_size = sizeof(plan)};
     const uint32_t depth = options->depth > BATCH_PROMPT ? options->depth : BATCH_PROMPT;
     const uint32_t decode = depth + options->decode_tokens + 1;
     const uint32_t longest = decode > options->prompt_tokens ? decode : options->prompt_tokens;
+    session.flags = LLMIR_SESSION_NO_SHARING; /* every repeat computes everything */
     pool.session_count = options->batch;
     pool.context_tokens = options->batch * (longest + info->kv_page_tokens);
     state->token_count = longest + MAX_BATCH;
@@ -183,7 +185,8 @@ static llmir_status_t prepare(bench_state_t* state,
         status = llmir_pool_create(state->model, &pool, &state->pool, error);
     }
     for (uint32_t b = 0; b < options->batch && status == LLMIR_STATUS_OK; ++b) {
-        status = llmir_session_create(state->model, state->pool, NULL, &state->sessions[b], error);
+        status =
+            llmir_session_create(state->model, state->pool, &session, &state->sessions[b], error);
     }
     return status;
 }

@@ -87,6 +87,20 @@ llmir_status_t llmir_cpu_buffer_read(
     return LLMIR_STATUS_OK;
 }
 
+llmir_status_t llmir_cpu_buffer_copy(llmir_buffer_t* buffer,
+                                     size_t to_offset,
+                                     size_t from_offset,
+                                     size_t bytes,
+                                     llmir_error_t* error) {
+    LLMIR_TRY(check_range(buffer, to_offset, bytes, error));
+    LLMIR_TRY(check_range(buffer, from_offset, bytes, error));
+    uint8_t* data = ((llmir_cpu_buffer_t*)buffer)->data;
+    if (bytes > 0) {
+        memcpy(data + to_offset, data + from_offset, bytes);
+    }
+    return LLMIR_STATUS_OK;
+}
+
 void* llmir_cpu_buffer_map(llmir_buffer_t* buffer) {
     return ((llmir_cpu_buffer_t*)buffer)->data;
 }

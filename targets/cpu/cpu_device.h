@@ -76,6 +76,11 @@ llmir_status_t llmir_cpu_buffer_write(
     llmir_buffer_t* buffer, size_t offset, const void* data, size_t bytes, llmir_error_t* error);
 llmir_status_t llmir_cpu_buffer_read(
     llmir_buffer_t* buffer, size_t offset, void* data, size_t bytes, llmir_error_t* error);
+llmir_status_t llmir_cpu_buffer_copy(llmir_buffer_t* buffer,
+                                     size_t to_offset,
+                                     size_t from_offset,
+                                     size_t bytes,
+                                     llmir_error_t* error);
 void* llmir_cpu_buffer_map(llmir_buffer_t* buffer);
 void llmir_cpu_buffer_unmap(llmir_buffer_t* buffer);
 

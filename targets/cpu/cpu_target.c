@@ -16,6 +16,7 @@ const llmir_target_t llmir_target_cpu = {
     .buffer_destroy = llmir_cpu_buffer_destroy,
     .buffer_write = llmir_cpu_buffer_write,
     .buffer_read = llmir_cpu_buffer_read,
+    .buffer_copy = llmir_cpu_buffer_copy,
     .buffer_map = llmir_cpu_buffer_map,
     .buffer_unmap = llmir_cpu_buffer_unmap,
     .program_load = llmir_cpu_program_load,

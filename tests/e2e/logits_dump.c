@@ -109,6 +109,7 @@ static int run(const dump_options_t* options,
                size_t count) {
     llmir_model_info_t info = {.struct_size = sizeof(info)};
     llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
+    llmir_session_options_t alone = LLMIR_SESSION_OPTIONS_INIT;
     llmir_session_t* sessions[2] = {NULL, NULL};
     llmir_pool_t* pool = NULL;
     llmir_error_t error;
@@ -123,12 +124,13 @@ static int run(const dump_options_t* options,
     pool_options.chunk_tokens = 2 * chunk + 1;
     pool_options.output_rows = chunk + 1;
     pool_options.kv_type = options->kv_type;
+    alone.flags = LLMIR_SESSION_NO_SHARING;
     int result = 1;
     if (llmir_pool_create(model, &pool_options, &pool, &error) != LLMIR_STATUS_OK) {
         result = fail("pool", &error);
-    } else if (llmir_session_create(model, pool, NULL, &sessions[0], &error) != LLMIR_STATUS_OK ||
-               (options->neighbour &&
-                llmir_session_create(model, pool, NULL, &sessions[1], &error) != LLMIR_STATUS_OK)) {
+    } else if (llmir_session_create(model, pool, &alone, &sessions[0], &error) != LLMIR_STATUS_OK ||
+               (options->neighbour && llmir_session_create(model, pool, &alone, &sessions[1],
+                                                           &error) != LLMIR_STATUS_OK)) {
         result = fail("session", &error);
     } else {
         result = dump(pool, sessions, ids, count, chunk, info.vocab_count);

@@ -233,10 +233,11 @@ static void test_feed_past_model_context_fails(void** state) {
     tiny_unload(&loaded);
 }
 
-/* What one session gives back another can use, and positions are counted exactly. */
-static void test_feed_sessions_share_the_pools_positions(void** state) {
+/* What one session gives back another can use. 100 positions in two sessions: eight pages. */
+static void test_feed_sessions_share_the_pools_pages(void** state) {
     const tiny_options_t options = tiny_options_default();
     llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
+    llmir_session_options_t alone = LLMIR_SESSION_OPTIONS_INIT;
     llmir_session_t* a = NULL;
     llmir_session_t* b = NULL;
     llmir_session_t* c = NULL;
@@ -248,21 +249,24 @@ static void test_feed_sessions_share_the_pools_positions(void** state) {
     tiny_load(&loaded, &options, 1);
     pool_options.session_count = 2;
     pool_options.context_tokens = 100;
+    alone.flags = LLMIR_SESSION_NO_SHARING;
     assert_status(llmir_pool_create(loaded.model, &pool_options, &pool, &assert_status_error),
                   LLMIR_STATUS_OK);
-    assert_status(llmir_session_create(loaded.model, pool, NULL, &a, &assert_status_error),
+    assert_status(llmir_session_create(loaded.model, pool, &alone, &a, &assert_status_error),
                   LLMIR_STATUS_OK);
-    assert_status(llmir_session_create(loaded.model, pool, NULL, &b, &assert_status_error),
+    assert_status(llmir_session_create(loaded.model, pool, &alone, &b, &assert_status_error),
                   LLMIR_STATUS_OK);
     assert_status(llmir_session_create(loaded.model, pool, NULL, &c, &assert_status_error),
                   LLMIR_STATUS_CAPACITY);
     assert_null(c);
     assert_status(llmir_session_feed(a, ids, 17, &assert_status_error), LLMIR_STATUS_OK);
-    assert_status(llmir_session_feed(b, ids, 84, &assert_status_error), LLMIR_STATUS_CAPACITY);
-    assert_status(llmir_session_feed(b, ids, 83, &assert_status_error), LLMIR_STATUS_OK);
-    assert_status(llmir_session_feed(a, ids, 1, &assert_status_error), LLMIR_STATUS_CAPACITY);
+    assert_status(llmir_session_feed(b, ids, 97, &assert_status_error), LLMIR_STATUS_CAPACITY);
+    assert_status(llmir_session_feed(b, ids, 96, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_session_feed(a, ids, 16, &assert_status_error), LLMIR_STATUS_CAPACITY);
+    assert_status(llmir_session_feed(a, ids, 15, &assert_status_error), LLMIR_STATUS_OK);
     llmir_session_destroy(a);
-    assert_status(llmir_session_feed(b, ids, 17, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_session_feed(b, ids, 5, &assert_status_error), LLMIR_STATUS_CAPACITY);
+    assert_status(llmir_session_feed(b, ids, 4, &assert_status_error), LLMIR_STATUS_OK);
     assert_status(llmir_session_create(loaded.model, pool, NULL, &c, &assert_status_error),
                   LLMIR_STATUS_OK);
     llmir_session_destroy(b);
@@ -337,7 +341,7 @@ int main(void) {
         cmocka_unit_test(test_feed_after_truncate_and_reset_gives_same_bits),
         cmocka_unit_test(test_feed_context_of_one_takes_one_token),
         cmocka_unit_test(test_feed_past_model_context_fails),
-        cmocka_unit_test(test_feed_sessions_share_the_pools_positions),
+        cmocka_unit_test(test_feed_sessions_share_the_pools_pages),
         cmocka_unit_test(test_feed_refuses_bad_arguments),
     };
     return cmocka_run_group_tests_name("feed", tests, NULL, NULL);

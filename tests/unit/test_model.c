@@ -347,7 +347,7 @@ static void test_model_session_options_are_checked(void** state) {
     (void)state;
     tiny_load(&loaded, &options, 1);
     const size_t before = loaded.allocator.live_bytes;
-    session_options.flags = 2;
+    session_options.flags = 1u << 31;
     assert_status(
         llmir_session_create(loaded.model, NULL, &session_options, &session, &assert_status_error),
         LLMIR_STATUS_INVALID_ARGUMENT);

@@ -72,6 +72,8 @@ static void test_pool_positions_can_be_spread_freely(void** state) {
         {79, 1, 1, 1, 1}, {17, 17, 17, 17, 15}, {33, 17, 1, 1, 31}, {16, 16, 16, 16, 19}};
     const tiny_options_t options = tiny_options_default();
     llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
+    llmir_session_options_t alone = LLMIR_SESSION_OPTIONS_INIT;
+    llmir_pool_stats_t stats = {.struct_size = sizeof(stats)};
     llmir_session_t* sessions[SESSIONS];
     llmir_pool_t* pool = NULL;
     tiny_loaded_t loaded;
@@ -81,11 +83,12 @@ static void test_pool_positions_can_be_spread_freely(void** state) {
     tiny_load(&loaded, &options, 1);
     pool_options.session_count = SESSIONS;
     pool_options.context_tokens = CONTEXT;
+    alone.flags = LLMIR_SESSION_NO_SHARING;
     assert_status(llmir_pool_create(loaded.model, &pool_options, &pool, &assert_status_error),
                   LLMIR_STATUS_OK);
     for (int i = 0; i < SESSIONS; ++i) {
         assert_status(
-            llmir_session_create(loaded.model, pool, NULL, &sessions[i], &assert_status_error),
+            llmir_session_create(loaded.model, pool, &alone, &sessions[i], &assert_status_error),
             LLMIR_STATUS_OK);
     }
     for (size_t s = 0; s < sizeof(spread) / sizeof(spread[0]); ++s) {
@@ -93,11 +96,12 @@ static void test_pool_positions_can_be_spread_freely(void** state) {
             assert_status(llmir_session_feed(sessions[i], ids, spread[s][i], &assert_status_error),
                           LLMIR_STATUS_OK);
         }
-        assert_status(llmir_session_feed(sessions[0], ids, 1, &assert_status_error),
-                      LLMIR_STATUS_CAPACITY);
         for (int i = 0; i < SESSIONS; ++i) {
             llmir_session_reset(sessions[i]);
         }
+        assert_status(llmir_pool_get_stats(pool, &stats, &assert_status_error), LLMIR_STATUS_OK);
+        assert_int_equal(stats.free_page_count, stats.page_count);
+        assert_int_equal(stats.computed_token_count, (s + 1) * CONTEXT);
     }
     for (int i = 0; i < SESSIONS; ++i) {
         llmir_session_destroy(sessions[i]);
