@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "core/base/deadline.h"
+#include "core/trace.h"
+
 /* ---- Arguments and room ---- */
 
 static llmir_status_t check_tokens(const llmir_session_t* session,
@@ -114,13 +117,25 @@ static llmir_batch_t build_batch(const feed_pass_t* pass) {
     return batch;
 }
 
-static int is_any_cancelled(const feed_pass_t* pass) {
+static llmir_status_t check_stop(const feed_pass_t* pass, llmir_error_t* error) {
     for (size_t i = 0; i < pass->feed_count; ++i) {
-        if (llmir_atomic_load_acquire(&pass->feeds[i].session->cancel) != 0) {
-            return 1;
-        }
+        LLMIR_TRY(llmir_session_check_stop(pass->feeds[i].session, "feed", error));
     }
-    return 0;
+    return LLMIR_STATUS_OK;
+}
+
+/* The deadline of a pass: the session's own, which may change meanwhile, or the earliest of all. */
+static const llmir_atomic_u32_t* pass_deadline(const feed_pass_t* pass) {
+    uint32_t earliest = LLMIR_DEADLINE_NONE;
+    if (pass->feed_count == 1) {
+        return &pass->feeds[0].session->deadline;
+    }
+    for (size_t i = 0; i < pass->feed_count; ++i) {
+        earliest = llmir_deadline_earlier(
+            earliest, llmir_atomic_load_acquire(&pass->feeds[i].session->deadline));
+    }
+    llmir_atomic_store_release(&pass->pool->deadline, earliest);
+    return &pass->pool->deadline;
 }
 
 static llmir_status_t submit(const feed_pass_t* pass,
@@ -129,15 +144,25 @@ static llmir_status_t submit(const feed_pass_t* pass,
                              llmir_error_t* error) {
     llmir_pool_t* pool = pass->pool;
     llmir_device_t* device = pool->model->device;
-    const llmir_submission_t submission = {.program = pool->model->program,
-                                           .batch = batch,
-                                           .activations = pool->activations,
-                                           .slot_offsets = pool->slot_offsets,
-                                           .kv = pool->kv,
-                                           .cancel = cancel};
+    llmir_trace_t trace = llmir_trace_begin(pool->model, batch);
+    const llmir_submission_t submission = {
+        .program = pool->model->program,
+        .batch = batch,
+        .activations = pool->activations,
+        .slot_offsets = pool->slot_offsets,
+        .kv = pool->kv,
+        .cancel = cancel,
+        .deadline = pass_deadline(pass),
+        .trace = trace.event != NULL ? llmir_trace_dispatch : NULL,
+        .trace_user = &trace};
     uint64_t fence = 0;
-    LLMIR_TRY(device->target->submit(device, &submission, &fence, error));
-    return device->target->wait(device, fence, UINT64_MAX, error);
+    llmir_trace_pass(&trace, LLMIR_TRACE_BEGIN);
+    llmir_status_t status = device->target->submit(device, &submission, &fence, error);
+    if (status == LLMIR_STATUS_OK) {
+        status = device->target->wait(device, fence, UINT64_MAX, error);
+    }
+    llmir_trace_pass(&trace, LLMIR_TRACE_END);
+    return status;
 }
 
 /* Runs the batch. A device watches one flag: that of the session, or with several sessions the
@@ -152,13 +177,11 @@ static llmir_status_t run_batch(const feed_pass_t* pass,
     for (;;) {
         llmir_atomic_store_release(&pool->cancel, 0);
         (void)llmir_atomic_add(&pool->cancel_order, 1);
-        if (is_any_cancelled(pass)) {
-            return llmir_fail(error, LLMIR_STATUS_CANCELLED, "feed: cancelled");
-        }
+        LLMIR_TRY(check_stop(pass, error));
         const llmir_atomic_u32_t* cancel =
             pass->feed_count == 1 ? &pass->feeds[0].session->cancel : &pool->cancel;
         const llmir_status_t status = submit(pass, batch, cancel, error);
-        if (status != LLMIR_STATUS_CANCELLED || is_any_cancelled(pass)) {
+        if (status != LLMIR_STATUS_CANCELLED || check_stop(pass, NULL) != LLMIR_STATUS_OK) {
             pool->device_lost |= status == LLMIR_STATUS_DEVICE_LOST;
             return status;
         }

@@ -67,10 +67,7 @@ static llmir_status_t check_next(const llmir_session_t* session,
                           session->has_logits ? "next: the generation has finished; feed tokens"
                                               : "next: there are no logits; feed tokens");
     }
-    if (llmir_atomic_load_acquire(&session->cancel) != 0) {
-        return llmir_fail(error, LLMIR_STATUS_CANCELLED, "next: cancelled");
-    }
-    return LLMIR_STATUS_OK;
+    return llmir_session_check_stop(session, "next", error);
 }
 
 llmir_status_t llmir_session_next(llmir_session_t* session,

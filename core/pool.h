@@ -22,6 +22,7 @@ struct llmir_pool {
     /* Cancelling a pass over several sessions: see feed.c. */
     llmir_atomic_u32_t cancel;
     llmir_atomic_u32_t cancel_order;
+    llmir_atomic_u32_t deadline; /* the earliest of a pass over several sessions */
     /* Scratch of one pass. */
     int32_t* tokens;
     int32_t* positions;

@@ -20,7 +20,18 @@ static llmir_status_t check_options(const llmir_runtime_options_t* options, llmi
                           "runtime options: %u threads, at most %u", options->thread_count,
                           LLMIR_RUNTIME_MAX_THREADS);
     }
+    if ((options->executor.run == NULL) != (options->executor.concurrency == NULL)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "runtime options: the executor has one of its two callbacks");
+    }
     return LLMIR_STATUS_OK;
+}
+
+/* How many threads compute if the options leave it open. */
+static uint32_t default_threads(const llmir_executor_t* executor) {
+    const uint32_t count =
+        executor->run != NULL ? executor->concurrency(executor->self) : llmir_cpu_count();
+    return count != 0 ? count : 1u;
 }
 
 llmir_status_t llmir_runtime_create(const llmir_runtime_options_t* options,
@@ -38,11 +49,14 @@ llmir_status_t llmir_runtime_create(const llmir_runtime_options_t* options,
     LLMIR_TRY(llmir_allocate(&allocator, sizeof(llmir_runtime_t), _Alignof(llmir_runtime_t),
                              "runtime", &block, error));
     llmir_runtime_t* runtime = block;
-    const uint32_t cores = llmir_cpu_count();
     runtime->allocator = allocator;
     runtime->log = own.log;
     runtime->log_user = own.log_user;
-    runtime->thread_count = own.thread_count != 0 ? own.thread_count : cores;
+    runtime->executor = own.executor;
+    runtime->trace = own.trace;
+    runtime->trace_user = own.trace_user;
+    runtime->thread_count =
+        own.thread_count != 0 ? own.thread_count : default_threads(&own.executor);
     if (runtime->thread_count > LLMIR_RUNTIME_MAX_THREADS) {
         runtime->thread_count = LLMIR_RUNTIME_MAX_THREADS;
     }
@@ -84,6 +98,7 @@ static llmir_status_t open_device(llmir_runtime_t* runtime,
     const llmir_device_options_t options = {.allocator = runtime->allocator,
                                             .thread_count = runtime->thread_count,
                                             .cpu_level_max = runtime->cpu_level_max,
+                                            .executor = runtime->executor,
                                             .log = runtime->log,
                                             .log_user = runtime->log_user};
     if (runtime->devices[index] == NULL) {

@@ -14,6 +14,9 @@ struct llmir_runtime {
     uint32_t thread_count; /* never 0 */
     uint32_t cpu_level_max;
     uint32_t flags;
+    llmir_executor_t executor; /* run is NULL: own threads */
+    llmir_trace_fn trace;      /* NULL: none */
+    void* trace_user;
     llmir_device_t* devices[LLMIR_TARGET_REGISTRY_MAX]; /* as the registry; NULL: not made yet */
 };
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/base/deadline.h"
 #include "core/options.h"
 
 void llmir_session_end_generation(llmir_session_t* session) {
@@ -120,6 +121,7 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
     child->stream.buffer = own.stream.buffer;
     child->owns_pool = 0;
     llmir_atomic_store_release(&child->cancel, 0);
+    llmir_atomic_store_release(&child->deadline, LLMIR_DEADLINE_NONE);
     memcpy(child->stream.buffer, parent->stream.buffer, pool->layout.text_bytes);
     if (parent->has_logits) {
         memcpy(child->logits, parent->logits,
@@ -223,4 +225,25 @@ void llmir_session_clear_cancel(llmir_session_t* session) {
     if (session != NULL) {
         llmir_atomic_store_release(&session->cancel, 0);
     }
+}
+
+void llmir_session_set_deadline(llmir_session_t* session, uint64_t timeout_ns) {
+    if (session != NULL) {
+        llmir_atomic_store_release(
+            &session->deadline, timeout_ns != 0 ? llmir_deadline_after(llmir_clock_ns(), timeout_ns)
+                                                : LLMIR_DEADLINE_NONE);
+    }
+}
+
+llmir_status_t llmir_session_check_stop(const llmir_session_t* session,
+                                        const char* what,
+                                        llmir_error_t* error) {
+    if (llmir_atomic_load_acquire(&session->cancel) != 0) {
+        return llmir_fail(error, LLMIR_STATUS_CANCELLED, "%s: cancelled", what);
+    }
+    const uint32_t deadline = llmir_atomic_load_acquire(&session->deadline);
+    if (deadline != LLMIR_DEADLINE_NONE && llmir_deadline_is_over(deadline, llmir_clock_ns())) {
+        return llmir_fail(error, LLMIR_STATUS_DEADLINE, "%s: the session's deadline is over", what);
+    }
+    return LLMIR_STATUS_OK;
 }

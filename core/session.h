@@ -16,6 +16,7 @@ struct llmir_session {
     uint32_t has_logits;
     uint32_t is_fed; /* already part of the batch that is being built */
     llmir_atomic_u32_t cancel;
+    llmir_atomic_u32_t deadline; /* tick of core/base/deadline.h */
     /* Generation: from the last feed by the application on. */
     llmir_sampler_t sampler;
     llmir_stop_set_t stops;
@@ -35,6 +36,11 @@ llmir_status_t llmir_session_run(llmir_session_t* session,
                                  const int32_t* tokens,
                                  size_t token_count,
                                  llmir_error_t* error);
+
+/* CANCELLED or DEADLINE if the session is to do nothing more. `what` begins the message. */
+llmir_status_t llmir_session_check_stop(const llmir_session_t* session,
+                                        const char* what,
+                                        llmir_error_t* error);
 
 /* Whether one more token fits the session's context and the pool. */
 int llmir_session_has_room(const llmir_session_t* session);

@@ -36,7 +36,8 @@ typedef struct llmir_device_options {
     llmir_allocator_t allocator;
     uint32_t thread_count;  /* CPU: threads that compute, the submitter included; 0: one per core */
     uint32_t cpu_level_max; /* CPU: llmir_cpu_level_t to stay at or below; 0: no limit */
-    llmir_log_fn log;       /* may be NULL */
+    llmir_executor_t executor; /* CPU: run is NULL: threads of its own */
+    llmir_log_fn log;          /* may be NULL */
     void* log_user;
 } llmir_device_options_t;
 
@@ -98,8 +99,13 @@ typedef struct llmir_submission {
     llmir_buffer_t* activations;  /* the slots, one after the other */
     const uint64_t* slot_offsets; /* [slot_count] in `activations`, multiples of 64 */
     llmir_buffer_t* kv;           /* the pages */
-    const llmir_atomic_u32_t*
-        cancel; /* not 0: stop before the next dispatch, CANCELLED; NULL: never */
+    /* Not 0: stop within milliseconds, CANCELLED; NULL: never. */
+    const llmir_atomic_u32_t* cancel;
+    /* The tick (core/base/deadline.h) at which to stop as promptly, DEADLINE; 0 or NULL: never. */
+    const llmir_atomic_u32_t* deadline;
+    /* Called around each dispatch that has work, one call after the other; NULL: no tracing. */
+    void (*trace)(void* user, uint32_t dispatch, llmir_trace_phase_t phase);
+    void* trace_user;
 } llmir_submission_t;
 
 struct llmir_target {

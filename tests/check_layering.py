@@ -34,6 +34,7 @@ HEADERS = ['llmir.h', 'llmir_bundle.h']
 INCLUDES = [
     ('core/include/llmir.h', [], {'stddef.h', 'stdint.h'}),
     ('core/include/llmir_bundle.h', [], {'stdint.h'}),
+    ('core/include/llmir_openmp.h', ['llmir.h'], {'omp.h'}),  # an adapter that only applications include
     ('core/base/', ['core/base/', 'llmir.h'], LIBC),
     ('core/', ['core/', 'platform/', 'quant/', 'targets/target.h'] + HEADERS, LIBC),
     ('platform/', ['platform/', 'core/base/'], None),

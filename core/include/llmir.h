@@ -60,7 +60,8 @@ extern "C" {
     X(CAPACITY, 7, "a fixed capacity is used up")                                  \
     X(CANCELLED, 8, "the application asked to stop")                               \
     X(DEVICE_LOST, 9, "the device failed; objects on it can only be destroyed")    \
-    X(INTERNAL, 10, "a fault of this library; please report it")
+    X(INTERNAL, 10, "a fault of this library; please report it")                   \
+    X(DEADLINE, 11, "the time given by the application is up")
 
 typedef enum llmir_status {
 #define LLMIR_STATUS_ENUM(name, value, text) LLMIR_STATUS_##name = value,
@@ -101,21 +102,75 @@ typedef enum llmir_log_level {
  * back into it. */
 typedef void (*llmir_log_fn)(int32_t level, const char* message, void* user);
 
+/* Threads of the application to compute on, instead of the runtime's own: OpenMP, a task system, an
+ * event loop's workers. Frozen layout; copied by value, `self` is kept until the runtime is
+ * destroyed. Results do not depend on it.
+ *   concurrency  how many tasks can make progress at once, the calling thread included; asked once,
+ *                by llmir_runtime_create.
+ *   run          calls task(task_user, i) for each i in [0, count), on any threads, at once or one
+ *                after the other, and returns when all calls have returned. Called by the thread
+ *                that feeds, once a pass. Tasks wait for each other's work by spinning shortly and
+ *                then sleeping, never for a task that has not begun.
+ * Both or neither; neither: the runtime makes its own threads. See llmir_openmp.h for OpenMP. */
+typedef void (*llmir_task_fn)(void* task_user, uint32_t index);
+typedef struct llmir_executor {
+    void* self;
+    uint32_t (*concurrency)(void* self);
+    void (*run)(void* self, llmir_task_fn task, void* task_user, uint32_t count);
+} llmir_executor_t;
+
+typedef enum llmir_trace_phase {
+    LLMIR_TRACE_BEGIN = 1,
+    LLMIR_TRACE_END = 2,
+} llmir_trace_phase_t;
+
+#define LLMIR_TRACE_NO_LAYER UINT32_MAX
+
+/* Begin or end of a span. Spans nest: "pass" contains one span for each dispatch of the plan. The
+ * struct is the library's, for the call only; new fields come at its end. */
+typedef struct llmir_trace_event {
+    uint32_t struct_size;
+    uint32_t phase;          /* llmir_trace_phase_t */
+    uint64_t time_ns;        /* monotonic clock */
+    const char* name;        /* "pass", or the kernel: "linear", "attention", ...; lives on */
+    uint32_t layer;          /* decoder layer or LLMIR_TRACE_NO_LAYER */
+    uint32_t dispatch;       /* index in the plan; of "pass" their number */
+    uint32_t token_count;    /* tokens of the pass */
+    uint32_t sequence_count; /* sequences of the pass */
+} llmir_trace_event_t;
+
+/* Receives the spans of all passes; a cancelled pass ends the spans that it has begun. Called on
+ * the threads that compute; the calls for one model come one after the other, those for two models
+ * may come at once if they are on two devices. Must not call the library. */
+typedef void (*llmir_trace_fn)(const llmir_trace_event_t* event, void* user);
+
 typedef struct llmir_runtime llmir_runtime_t;
 
 typedef struct llmir_runtime_options {
     uint32_t struct_size;
     uint32_t thread_count; /* threads that compute, the caller's included; 0: one per physical core,
-                              1: no thread is made */
+                              or what the executor says; 1: no thread is made */
     llmir_allocator_t allocator;
     llmir_log_fn log; /* NULL: silent */
     void* log_user;
-    uint32_t cpu_level_max; /* llmir_cpu_level_t of llmir_bundle.h to stay at or below; 0: the
-                               machine's best */
-    uint32_t flags;         /* llmir_runtime_flag_t; unknown flags are INVALID_ARGUMENT */
+    uint32_t cpu_level_max;    /* llmir_cpu_level_t of llmir_bundle.h to stay at or below; 0: the
+                                  machine's best */
+    uint32_t flags;            /* llmir_runtime_flag_t; unknown flags are INVALID_ARGUMENT */
+    llmir_executor_t executor; /* zeros: own threads */
+    llmir_trace_fn trace;      /* NULL: no tracing, no cost */
+    void* trace_user;
 } llmir_runtime_options_t;
-#define LLMIR_RUNTIME_OPTIONS_INIT \
-    { (uint32_t)sizeof(llmir_runtime_options_t), 0, {NULL, NULL}, NULL, NULL, 0, 0 }
+#define LLMIR_RUNTIME_OPTIONS_INIT              \
+    {(uint32_t)sizeof(llmir_runtime_options_t), \
+     0,                                         \
+     {NULL, NULL},                              \
+     NULL,                                      \
+     NULL,                                      \
+     0,                                         \
+     0,                                         \
+     {NULL, NULL, NULL},                        \
+     NULL,                                      \
+     NULL}
 
 typedef enum llmir_runtime_flag {
     LLMIR_RUNTIME_NO_BUNDLE_CODE =
@@ -145,8 +200,7 @@ typedef struct llmir_model_options {
     uint32_t flags;     /* llmir_model_flag_t */
     const char* device; /* "auto" (NULL), "cpu" */
 } llmir_model_options_t;
-#define LLMIR_MODEL_OPTIONS_INIT \
-    { (uint32_t)sizeof(llmir_model_options_t), 0, NULL }
+#define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL}
 
 /* Loads a bundle by mapping it; the file must not change while the model lives. Every section but
  * the weights is compared with its hash (LLMIR_MODEL_VERIFY: the weights too).
@@ -221,8 +275,7 @@ typedef struct llmir_pool_options {
     uint32_t output_rows;    /* most rows of logits in one pass; 0: session_count */
     uint32_t kv_type;        /* llmir_kv_type_t */
 } llmir_pool_options_t;
-#define LLMIR_POOL_OPTIONS_INIT \
-    { (uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0 }
+#define LLMIR_POOL_OPTIONS_INIT {(uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0}
 
 typedef struct llmir_memory_plan {
     uint32_t struct_size;
@@ -290,7 +343,7 @@ typedef struct llmir_sampler_options {
     uint64_t seed; /* equal seeds give equal output */
 } llmir_sampler_options_t;
 #define LLMIR_SAMPLER_OPTIONS_INIT \
-    { (uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0 }
+    {(uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0}
 
 #define LLMIR_MAX_STOP_STRINGS 16u
 #define LLMIR_MAX_STOP_BYTES 64u
@@ -308,7 +361,7 @@ typedef struct llmir_session_options {
     uint32_t reserved;
 } llmir_session_options_t;
 #define LLMIR_SESSION_OPTIONS_INIT \
-    { (uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0 }
+    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
@@ -354,10 +407,10 @@ LLMIR_API uint32_t llmir_session_position(const llmir_session_t* session);
 /* Feeds tokens and leaves the logits of the last one in the session.
  *   tokens       ids in [0, vocab_count), read during the call only.
  *   token_count  any count >= 1 that fits the context; computed in chunks of at most chunk_tokens.
- * After CANCELLED or CAPACITY the session is as before the call. A generation that was under way
- * ends: the next llmir_session_next begins a new one, without text held back by the last.
- * Errors: INVALID_ARGUMENT, CAPACITY (context or pages used up), CANCELLED, DEVICE_LOST. Since 0.1.
- */
+ * After CANCELLED, DEADLINE or CAPACITY the session is as before the call. A generation that was
+ * under way ends: the next llmir_session_next begins a new one, without text held back by the last.
+ * Errors: INVALID_ARGUMENT, CAPACITY (context or pages used up), CANCELLED, DEADLINE, DEVICE_LOST.
+ * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_feed(llmir_session_t* session,
                                                              const int32_t* tokens,
                                                              size_t token_count,
@@ -425,7 +478,8 @@ typedef struct llmir_piece {
  * held back has been delivered, and the next call continues only after more tokens were fed. The
  * token that finishes with END, STOP or CONTEXT is not fed; its text, where it has one, is part of
  * the piece.
- * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED (call again to go on), DEVICE_LOST.
+ * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED and DEADLINE (call again to go on),
+ * DEVICE_LOST.
  * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_next(llmir_session_t* session,
                                                              llmir_piece_t* out_piece,
@@ -436,12 +490,20 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_next(llmir_session_t* se
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_set_sampler(
     llmir_session_t* session, const llmir_sampler_options_t* sampler, llmir_error_t* error);
 
-/* Makes a running or the next feed or next of the session return CANCELLED at its next dispatch.
+/* Makes a running or the next feed or next of the session return CANCELLED, within milliseconds:
+ * threads look between small parts of a dispatch.
  * Threads: any, also from a signal handler. Since 0.1. */
 LLMIR_API void llmir_session_cancel(llmir_session_t* session);
 
 /* Takes the cancellation back. Since 0.1. */
 LLMIR_API void llmir_session_clear_cancel(llmir_session_t* session);
+
+/* Gives the session `timeout_ns` from now on: what runs or begins later returns DEADLINE, as
+ * promptly as cancelled work does, and leaves the session as before the call, until another
+ * deadline is set. 0: no deadline, as after creation; rounded up to milliseconds, at most 24 days.
+ * In llmir_pool_feed the earliest deadline counts for all.
+ * Threads: any, also while the session computes. Memory: allocates nothing. Since 0.1. */
+LLMIR_API void llmir_session_set_deadline(llmir_session_t* session, uint64_t timeout_ns);
 
 /* ---- Tokenizer ---- */
 

@@ -1,12 +1,14 @@
 /* llmir-bench, its parts:  bench_run.c       the timed runs
  *                          bench_roofline.c  the machine's limits: memory read bandwidth, int8
  * multiply-add rate bench_bundle.c    what a token costs by the plan: bytes read, integer
- * operations */
+ * operations
+ *                          bench_trace.c     spans in Chrome's trace format */
 #ifndef LLMIR_EXAMPLES_BENCH_H
 #define LLMIR_EXAMPLES_BENCH_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "llmir.h"
 
@@ -15,12 +17,21 @@
 
 extern const char bench_program_name[];
 
+/* Where spans go. */
+typedef struct bench_trace {
+    FILE* file; /* NULL: no tracing */
+    llmir_trace_fn event;
+    uint64_t start_ns, event_count;
+} bench_trace_t;
+
 typedef struct bench_options {
     const char* bundle;
     const char* device;
     const char* threads_text; /* "1,2"; NULL: one per core */
     uint32_t prompt_tokens, decode_tokens, depth, batch, repeats;
     int32_t json, no_roofline;
+    const char* trace_path; /* NULL: no trace */
+    bench_trace_t* trace;
 } bench_options_t;
 
 typedef struct bench_roofline {
@@ -59,6 +70,12 @@ void bench_measure_roofline(uint32_t threads, bench_roofline_t* out);
 
 /* Reads the plan of a bundle file; zeros if it cannot be read. */
 void bench_read_costs(const char* path, bench_costs_t* out);
+
+/* Begins a trace file; 0 if it cannot be written. */
+int bench_trace_begin(bench_trace_t* trace, const char* path);
+
+/* Completes the file, if there is one; 0 if that failed. */
+int bench_trace_end(bench_trace_t* trace);
 
 /* Runs all tests with one number of threads and appends the results. */
 llmir_status_t bench_run(const bench_options_t* options,

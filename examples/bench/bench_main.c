@@ -13,14 +13,15 @@ const char bench_program_name[] = "llmir-bench";
 static const char usage[] =
     "usage: llmir-bench BUNDLE [-p 512] [-n 128] [-d DEPTH] [-b BATCH] [-t THREADS[,...]] [-r "
     "REPEATS]\n"
-    "                   [--device NAME] [--no-roofline] [--json]\n"
+    "                   [--device NAME] [--no-roofline] [--trace FILE] [--json]\n"
     "  -p N           tokens of the prompt test, 0: leave it out\n"
     "  -n N           tokens of the decode test, 0: leave it out\n"
     "  -d DEPTH       tokens in the context before decoding (0)\n"
     "  -b BATCH       also decode that many sequences together (1 .. 64)\n"
     "  -t THREADS     numbers of threads to try, e.g. 1,2 (one per core)\n"
     "  -r REPEATS     counted runs of each test after one to warm up (5)\n"
-    "  --no-roofline  do not measure the machine's limits\n";
+    "  --no-roofline  do not measure the machine's limits\n"
+    "  --trace FILE   write a span for each pass and dispatch, in Chrome's trace format\n";
 
 static void print_json_result(const bench_result_t* result, uint64_t bytes_per_token) {
     printf(
@@ -115,6 +116,7 @@ static int run_all(const bench_options_t* options, bench_report_t* report) {
 int main(int argc, char** argv) {
     static bench_report_t report;
     bench_options_t bench = {.prompt_tokens = 512, .decode_tokens = 128, .batch = 1, .repeats = 5};
+    bench_trace_t trace = {0};
     const cli_option_t options[] = {
         {"-p", "--prompt", CLI_U32, &bench.prompt_tokens},
         {"-n", "--decode", CLI_U32, &bench.decode_tokens},
@@ -124,6 +126,7 @@ int main(int argc, char** argv) {
         {"-r", "--repeats", CLI_U32, &bench.repeats},
         {"--device", NULL, CLI_STRING, &bench.device},
         {"--no-roofline", NULL, CLI_FLAG, &bench.no_roofline},
+        {"--trace", NULL, CLI_STRING, &bench.trace_path},
         {"--json", NULL, CLI_FLAG, &bench.json},
     };
     const cli_program_t program = {bench_program_name, usage, options,
@@ -136,7 +139,14 @@ int main(int argc, char** argv) {
         bench.repeats > BENCH_MAX_REPEATS) {
         return cli_usage(&program, "-b takes 1 .. 64 and -r 1 .. %u", BENCH_MAX_REPEATS);
     }
-    const int result = run_all(&bench, &report);
+    bench.trace = &trace;
+    if (bench.trace_path != NULL && !bench_trace_begin(&trace, bench.trace_path)) {
+        return cli_fail(bench_program_name, "cannot write '%s'", bench.trace_path);
+    }
+    int result = run_all(&bench, &report);
+    if (!bench_trace_end(&trace) && result == 0) {
+        result = cli_fail(bench_program_name, "cannot write '%s'", bench.trace_path);
+    }
     if (result == 0) {
         if (bench.json) {
             print_json(&bench, &report);

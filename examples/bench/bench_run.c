@@ -198,8 +198,13 @@ llmir_status_t bench_run(const bench_options_t* options,
     bench_state_t state = {.options = options};
     opened_model_t opened;
     const double start = input_now_ms();
-    llmir_status_t status = open_model(bench_program_name, options->bundle, options->device,
-                                       threads, 0, &opened, error);
+    const open_request_t request = {.program = bench_program_name,
+                                    .path = options->bundle,
+                                    .device = options->device,
+                                    .threads = threads,
+                                    .trace = options->trace->event,
+                                    .trace_user = options->trace};
+    llmir_status_t status = open_model_traced(&request, &opened, error);
     if (status != LLMIR_STATUS_OK) {
         return status;
     }

@@ -14,25 +14,24 @@ static void log_line(int32_t level, const char* message, void* user) {
     }
 }
 
-llmir_status_t open_model(const char* program,
-                          const char* path,
-                          const char* device,
-                          uint32_t threads,
-                          uint32_t model_flags,
-                          opened_model_t* out,
-                          llmir_error_t* error) {
+llmir_status_t open_model_traced(const open_request_t* request,
+                                 opened_model_t* out,
+                                 llmir_error_t* error) {
     llmir_runtime_options_t runtime_options = LLMIR_RUNTIME_OPTIONS_INIT;
     llmir_model_options_t model_options = LLMIR_MODEL_OPTIONS_INIT;
     const double start = input_now_ms();
     memset(out, 0, sizeof(*out));
-    runtime_options.thread_count = threads;
+    runtime_options.thread_count = request->threads;
     runtime_options.log = log_line;
-    runtime_options.log_user = (void*)(uintptr_t)program;
-    model_options.flags = model_flags;
-    model_options.device = device;
+    runtime_options.log_user = (void*)(uintptr_t)request->program;
+    runtime_options.trace = request->trace;
+    runtime_options.trace_user = request->trace_user;
+    model_options.flags = request->model_flags;
+    model_options.device = request->device;
     llmir_status_t status = llmir_runtime_create(&runtime_options, &out->runtime, error);
     if (status == LLMIR_STATUS_OK) {
-        status = llmir_model_load_file(out->runtime, path, &model_options, &out->model, error);
+        status =
+            llmir_model_load_file(out->runtime, request->path, &model_options, &out->model, error);
     }
     if (status == LLMIR_STATUS_OK) {
         out->info.struct_size = sizeof(out->info);
@@ -43,6 +42,21 @@ llmir_status_t open_model(const char* program,
     }
     out->load_ms = input_now_ms() - start;
     return status;
+}
+
+llmir_status_t open_model(const char* program,
+                          const char* path,
+                          const char* device,
+                          uint32_t threads,
+                          uint32_t model_flags,
+                          opened_model_t* out,
+                          llmir_error_t* error) {
+    const open_request_t request = {.program = program,
+                                    .path = path,
+                                    .device = device,
+                                    .threads = threads,
+                                    .model_flags = model_flags};
+    return open_model_traced(&request, out, error);
 }
 
 void close_model(opened_model_t* opened) {

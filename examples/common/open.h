@@ -24,6 +24,20 @@ llmir_status_t open_model(const char* program,
                           opened_model_t* out,
                           llmir_error_t* error);
 
+/* The same, and all spans of the runtime go to `trace`. */
+typedef struct open_request {
+    const char* program;
+    const char* path;
+    const char* device;
+    uint32_t threads;
+    uint32_t model_flags;
+    llmir_trace_fn trace; /* may be NULL */
+    void* trace_user;
+} open_request_t;
+llmir_status_t open_model_traced(const open_request_t* request,
+                                 opened_model_t* out,
+                                 llmir_error_t* error);
+
 void close_model(opened_model_t* opened);
 
 /* Turns text into ids in heap memory, free() it; NULL on failure. */

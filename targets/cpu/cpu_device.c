@@ -26,7 +26,8 @@ static llmir_status_t device_init(llmir_cpu_device_t* device,
     if (thread_count == 0) {
         thread_count = cores < LLMIR_CPU_MAX_THREADS ? cores : LLMIR_CPU_MAX_THREADS;
     }
-    return llmir_cpu_pool_create(&device->allocator, thread_count, cores, &device->pool, error);
+    return llmir_cpu_pool_create(&device->allocator, thread_count, cores, &options->executor,
+                                 &device->pool, error);
 }
 
 llmir_status_t llmir_cpu_device_create(const llmir_device_options_t* options,

@@ -33,6 +33,7 @@ typedef struct llmir_cpu_frame {
     uint32_t kernel;    /* llmir_kernel_t */
     uint32_t slot_mask; /* bit i: operand i is a buffer, in slot operand_slots[i] */
     uint32_t operand_slots[LLMIR_PLAN_MAX_OPERANDS];
+    llmir_atomic_u32_t traced_tiles; /* computed; counted only while tracing */
     llmir_cpu_call_t call;
 } llmir_cpu_frame_t;
 
@@ -42,7 +43,10 @@ typedef struct llmir_cpu_program {
     llmir_cpu_code_t code; /* image of the bundle; empty if the built-in kernels run */
     char code_name[64];
     llmir_error_t code_reason;
-    llmir_cpu_batch_t batch;   /* of the submission that runs */
+    llmir_cpu_batch_t batch;              /* of the submission that runs */
+    const llmir_submission_t* submission; /* that runs */
+    llmir_atomic_u32_t stop;   /* llmir_status_t why the submission stops early; 0: it does not */
+    uint32_t piece_tiles;      /* tiles between two looks at cancel and deadline */
     llmir_cpu_step_t* steps;   /* [dispatch_count] */
     llmir_cpu_frame_t* frames; /* [dispatch_count] */
     size_t block_bytes;

@@ -43,7 +43,8 @@ struct llmir_cpu_pool {
     llmir_atomic_u32_t sleeper_count;
     uint32_t padding2[15];
     /* Constant while threads look. */
-    llmir_cpu_job_t job; /* of the odd epoch */
+    llmir_cpu_job_t job;       /* of the odd epoch */
+    llmir_executor_t executor; /* run is NULL: own threads */
     uint32_t thread_count;
     llmir_atomic_u32_t is_ending;
     uint64_t spin_step_ns;
@@ -224,17 +225,36 @@ static void run_alone(llmir_cpu_pool_t* pool) {
     }
 }
 
-static void run_together(llmir_cpu_pool_t* pool) {
-    /* No thread is inside, so these plain orders suffice; epoch publishes them. */
+static void run_task(void* task_user, uint32_t index) {
+    (void)index;
+    walk_job(task_user);
+}
+
+/* Makes the first step current; 0 if there is nothing to do. */
+static int open_job(llmir_cpu_pool_t* pool) {
+    /* No thread is inside, so these plain orders suffice; epoch publishes them, or the executor. */
     for (uint32_t i = 0; i < pool->job.step_count; ++i) {
         llmir_atomic_store_release(&pool->job.steps[i].claim_count, 0);
         llmir_atomic_store_release(&pool->job.steps[i].completed_tiles, 0);
     }
     const uint32_t first = next_step(pool, 0);
-    if (first == pool->job.step_count) {
+    llmir_atomic_store_release(&pool->current, first);
+    return first != pool->job.step_count;
+}
+
+/* The application's threads walk the job. Whatever the executor did, the caller walks it too: what
+ * is left, it computes. */
+static void run_on_executor(llmir_cpu_pool_t* pool) {
+    if (open_job(pool)) {
+        pool->executor.run(pool->executor.self, run_task, pool, pool->thread_count);
+        walk_job(pool);
+    }
+}
+
+static void run_together(llmir_cpu_pool_t* pool) {
+    if (!open_job(pool)) {
         return;
     }
-    llmir_atomic_store_release(&pool->current, first);
     (void)llmir_atomic_add(&pool->epoch, 1);
     wake_sleepers(pool);
     walk_job(pool);
@@ -255,6 +275,8 @@ llmir_status_t llmir_cpu_pool_run(llmir_cpu_pool_t* pool,
     pool->is_cancelled = 0;
     if (pool->thread_count == 1) {
         run_alone(pool);
+    } else if (pool->executor.run != NULL) {
+        run_on_executor(pool);
     } else {
         run_together(pool);
     }
@@ -274,7 +296,7 @@ static llmir_status_t pool_init(llmir_cpu_pool_t* pool, uint32_t core_count, llm
     const int is_crowded = pool->thread_count > core_count;
     pool->spin_step_ns = is_crowded ? SPIN_CROWDED_NS : SPIN_STEP_NS;
     pool->spin_idle_ns = is_crowded ? SPIN_CROWDED_NS : SPIN_IDLE_NS;
-    for (uint32_t i = 0; i + 1 < pool->thread_count; ++i) {
+    for (uint32_t i = 0; i + 1 < pool->thread_count && pool->executor.run == NULL; ++i) {
         pool_thread_t* thread = &pool->threads[i];
         thread->pool = pool;
         LLMIR_TRY(llmir_thread_start(&thread->handle, run_thread, thread, error));
@@ -286,6 +308,7 @@ static llmir_status_t pool_init(llmir_cpu_pool_t* pool, uint32_t core_count, llm
 llmir_status_t llmir_cpu_pool_create(const llmir_allocator_t* allocator,
                                      uint32_t thread_count,
                                      uint32_t core_count,
+                                     const llmir_executor_t* executor,
                                      llmir_cpu_pool_t** out_pool,
                                      llmir_error_t* error) {
     *out_pool = NULL;
@@ -300,6 +323,9 @@ llmir_status_t llmir_cpu_pool_create(const llmir_allocator_t* allocator,
     pool->allocator = *allocator;
     pool->bytes = bytes;
     pool->thread_count = thread_count;
+    if (executor != NULL) {
+        pool->executor = *executor;
+    }
     const llmir_status_t status = pool_init(pool, core_count, error);
     if (status != LLMIR_STATUS_OK) {
         llmir_cpu_pool_destroy(pool);

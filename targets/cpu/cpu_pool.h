@@ -32,11 +32,13 @@ typedef struct llmir_cpu_pool llmir_cpu_pool_t;
 
 /* Starts thread_count - 1 threads (the caller of run is the other one). If one cannot be started,
  * those before it end and the pool is not created.
+ *   executor    computes instead, and no thread is started; NULL, or its run NULL: own threads.
  *   core_count  processors to run on; with more threads than that, waiting threads sleep at once.
  */
 llmir_status_t llmir_cpu_pool_create(const llmir_allocator_t* allocator,
                                      uint32_t thread_count,
                                      uint32_t core_count,
+                                     const llmir_executor_t* executor,
                                      llmir_cpu_pool_t** out_pool,
                                      llmir_error_t* error);
 

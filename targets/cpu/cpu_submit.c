@@ -2,12 +2,60 @@
  * when submit returns, and every fence handed out has been reached. */
 #include <inttypes.h>
 
+#include "core/base/deadline.h"
 #include "core/base/size.h"
 #include "targets/cpu/cpu_device.h"
 
+/* Tokens times tiles that are computed between two looks at cancel and deadline: a few milliseconds
+ * of the largest matrices on a slow core, thousands of tiles while decoding. */
+#define PIECE_TILE_TOKENS 2048u
+
+/* Whether to stop; the first reason found stays. */
+static int must_stop(llmir_cpu_program_t* program) {
+    const llmir_submission_t* submission = program->submission;
+    if (llmir_atomic_load_acquire(&program->stop) != 0) {
+        return 1;
+    }
+    if (submission->cancel != NULL && llmir_atomic_load_acquire(submission->cancel) != 0) {
+        llmir_atomic_store_release(&program->stop, LLMIR_STATUS_CANCELLED);
+        return 1;
+    }
+    const uint32_t deadline = submission->deadline != NULL
+                                  ? llmir_atomic_load_acquire(submission->deadline)
+                                  : LLMIR_DEADLINE_NONE;
+    if (deadline != LLMIR_DEADLINE_NONE && llmir_deadline_is_over(deadline, llmir_clock_ns())) {
+        llmir_atomic_store_release(&program->stop, LLMIR_STATUS_DEADLINE);
+        return 1;
+    }
+    return 0;
+}
+
+/* Computes tiles piece by piece. Once the submission is to stop, what is left counts as done: its
+ * results are of no use to anyone. */
 static void run_dispatch(void* user, uint32_t step, uint32_t tile_begin, uint32_t tile_end) {
-    const llmir_cpu_frame_t* frame = &((const llmir_cpu_program_t*)user)->frames[step];
-    frame->run(&frame->call, frame->params, tile_begin, tile_end);
+    llmir_cpu_program_t* program = user;
+    const llmir_cpu_frame_t* frame = &program->frames[step];
+    while (tile_begin < tile_end && !must_stop(program)) {
+        const uint32_t left = tile_end - tile_begin;
+        const uint32_t count = left < program->piece_tiles ? left : program->piece_tiles;
+        frame->run(&frame->call, frame->params, tile_begin, tile_begin + count);
+        tile_begin += count;
+    }
+}
+
+/* The same between the two marks of a span: its first tile begins it, the last one done ends it. */
+static void run_traced(void* user, uint32_t step, uint32_t tile_begin, uint32_t tile_end) {
+    llmir_cpu_program_t* program = user;
+    const llmir_submission_t* submission = program->submission;
+    const uint32_t count = tile_end - tile_begin;
+    if (tile_begin == 0) {
+        submission->trace(submission->trace_user, step, LLMIR_TRACE_BEGIN);
+    }
+    run_dispatch(user, step, tile_begin, tile_end);
+    if (llmir_atomic_add(&program->frames[step].traced_tiles, count) + count ==
+        program->steps[step].tile_count) {
+        submission->trace(submission->trace_user, step, LLMIR_TRACE_END);
+    }
 }
 
 /* Every slot must lie inside the activations for this batch's rows. */
@@ -33,6 +81,10 @@ static llmir_status_t check_slots(const llmir_submission_t* submission, llmir_er
 
 static void place_batch(llmir_cpu_program_t* program, const llmir_submission_t* submission) {
     const llmir_batch_t* batch = submission->batch;
+    const uint32_t tokens = batch->token_count != 0 ? batch->token_count : 1u;
+    program->submission = submission;
+    program->piece_tiles = tokens < PIECE_TILE_TOKENS ? PIECE_TILE_TOKENS / tokens : 1u;
+    llmir_atomic_store_release(&program->stop, 0);
     program->batch = (llmir_cpu_batch_t){
         .token_count = batch->token_count,
         .sequence_count = batch->sequence_count,
@@ -61,6 +113,7 @@ static void place_dispatches(llmir_cpu_program_t* program, const llmir_submissio
                     activations + submission->slot_offsets[frame->operand_slots[k]];
             }
         }
+        llmir_atomic_store_release(&frame->traced_tiles, 0);
         program->steps[i].tile_count =
             llmir_cpu_kernel_tile_count(frame->kernel, frame->params, &program->batch);
     }
@@ -81,12 +134,17 @@ llmir_status_t llmir_cpu_submit(llmir_device_t* base,
     const llmir_cpu_job_t job = {
         .step_count = program->plan->record->dispatch_count,
         .steps = program->steps,
-        .run = run_dispatch,
+        .run = submission->trace != NULL ? run_traced : run_dispatch,
         .user = program,
-        .cancel = submission->cancel,
+        .cancel = &program->stop,
     };
-    const llmir_status_t status = llmir_cpu_pool_run(device->pool, &job, error);
+    llmir_status_t status = llmir_cpu_pool_run(device->pool, &job, error);
+    const uint32_t stop = llmir_atomic_load_acquire(&program->stop);
     llmir_mutex_unlock(&device->submit_mutex);
+    if (stop != 0) {
+        status = llmir_fail(error, (llmir_status_t)stop, "the computation was stopped: %s",
+                            llmir_status_text((llmir_status_t)stop));
+    }
     LLMIR_TRY(status);
 
     llmir_mutex_lock(&device->fence_mutex);

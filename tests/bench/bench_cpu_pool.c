@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     const uint32_t threads = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : cores;
     llmir_cpu_pool_t* pool = NULL;
     llmir_error_t error;
-    if (llmir_cpu_pool_create(&allocator, threads, cores, &pool, &error) != LLMIR_STATUS_OK) {
+    if (llmir_cpu_pool_create(&allocator, threads, cores, NULL, &pool, &error) != LLMIR_STATUS_OK) {
         (void)fprintf(stderr, "bench_cpu_pool: error: %s\n", error.message);
         return 1;
     }

@@ -81,9 +81,9 @@ static void assert_hits(const record_t* record, uint32_t step_count, uint8_t exp
 static llmir_cpu_pool_t* create_pool(uint32_t thread_count, uint32_t core_count) {
     const llmir_allocator_t allocator = {NULL, NULL};
     llmir_cpu_pool_t* pool = NULL;
-    assert_status(
-        llmir_cpu_pool_create(&allocator, thread_count, core_count, &pool, &assert_status_error),
-        LLMIR_STATUS_OK);
+    assert_status(llmir_cpu_pool_create(&allocator, thread_count, core_count, NULL, &pool,
+                                        &assert_status_error),
+                  LLMIR_STATUS_OK);
     assert_int_equal(llmir_cpu_pool_thread_count(pool), thread_count);
     return pool;
 }
@@ -259,9 +259,9 @@ static void test_cpu_pool_create_refuses_absurd_thread_counts(void** state) {
     (void)state;
     const llmir_allocator_t allocator = {NULL, NULL};
     llmir_cpu_pool_t* pool = NULL;
-    assert_status(llmir_cpu_pool_create(&allocator, 0, 1, &pool, &assert_status_error),
+    assert_status(llmir_cpu_pool_create(&allocator, 0, 1, NULL, &pool, &assert_status_error),
                   LLMIR_STATUS_INVALID_ARGUMENT);
-    assert_status(llmir_cpu_pool_create(&allocator, LLMIR_CPU_MAX_THREADS + 1, 1, &pool,
+    assert_status(llmir_cpu_pool_create(&allocator, LLMIR_CPU_MAX_THREADS + 1, 1, NULL, &pool,
                                         &assert_status_error),
                   LLMIR_STATUS_INVALID_ARGUMENT);
     assert_null(pool);
@@ -299,8 +299,9 @@ static void test_cpu_pool_create_failing_midway_ends_its_threads(void** state) {
         const llmir_allocator_t allocator = test_allocator(&counter);
         llmir_cpu_pool_t* pool = NULL;
         threads_until_failure = started;
-        assert_status_message(llmir_cpu_pool_create(&allocator, 5, 2, &pool, &assert_status_error),
-                              LLMIR_STATUS_OUT_OF_MEMORY, "cannot create a thread");
+        assert_status_message(
+            llmir_cpu_pool_create(&allocator, 5, 2, NULL, &pool, &assert_status_error),
+            LLMIR_STATUS_OUT_OF_MEMORY, "cannot create a thread");
         threads_until_failure = UINT32_MAX;
         assert_null(pool);
         test_allocator_check(&counter);
@@ -312,7 +313,7 @@ static llmir_status_t create_and_destroy(const llmir_allocator_t* allocator,
                                          llmir_error_t* error) {
     (void)user;
     llmir_cpu_pool_t* pool = NULL;
-    LLMIR_TRY(llmir_cpu_pool_create(allocator, 3, 2, &pool, error));
+    LLMIR_TRY(llmir_cpu_pool_create(allocator, 3, 2, NULL, &pool, error));
     llmir_cpu_pool_destroy(pool);
     return LLMIR_STATUS_OK;
 }
