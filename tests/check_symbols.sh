@@ -90,7 +90,7 @@ for name in ceil cos exp exp2 fabs floor fma fmax fmin ldexp log log2 nearbyint 
 done >>"$work/allowed"
 sort -u -o "$work/allowed" "$work/allowed"
 
-"$nm" -g --defined-only "$library" 2>/dev/null | awk 'NF == 3 && $3 !~ /^__odr_asan/ { print $3 }' | sort >"$work/defined"
+"$nm" -g --defined-only "$library" 2>/dev/null | awk 'NF == 3 && $3 !~ /^(__odr_asan|___asan_globals_registered)/ { print $3 }' | sort >"$work/defined"
 "$nm" -u "$library" 2>/dev/null | awk '$1 == "U" || $1 == "w" { print $2 }' | sort -u >"$work/wanted"
 
 # "LLMIR_API ... name(" over one or several lines; the definition of the macro is not one.

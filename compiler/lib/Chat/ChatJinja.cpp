@@ -22,6 +22,7 @@ namespace {
 
 constexpr unsigned TimeLimitSeconds = 20;
 constexpr unsigned MemoryLimitMiB = 1024;
+constexpr int WithoutJinja = 77; // the script's exit code
 
 /// Reads {"template", "bos_token", "eos_token", "requests": [{"messages", "generate"}]}, prints
 /// {"results": [{"text"} | {"error"}]}, or {"error"} if the template does not parse. Dates are
@@ -30,15 +31,14 @@ constexpr char Script[] = R"python(
 import datetime, json, sys
 try:
     import resource
-    resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+    resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
 except Exception:
     pass
 try:
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 except ImportError:
-    print(json.dumps({"error": "Jinja2 is not installed (package python3-jinja2)"}))
-    sys.exit(0)
+    sys.exit(77)
 
 def raise_exception(message):
     raise TemplateError(message)
@@ -118,8 +118,10 @@ std::vector<std::string> interpreters() {
   return found;
 }
 
-/// Runs the script with `job` as standard input; returns its standard output.
-llvm::Expected<std::string> runScript(const std::string &python, StringRef job) {
+/// Runs the script with `job` as standard input; returns its standard output. `*outCanRun` is false
+/// if this interpreter cannot run any template, so that another one may.
+llvm::Expected<std::string> runScript(const std::string &python, StringRef job, bool *outCanRun) {
+  *outCanRun = true;
   llvm::SmallString<128> input, output;
   int descriptor = -1;
   auto cleanup = llvm::make_scope_exit([&] {
@@ -146,6 +148,9 @@ llvm::Expected<std::string> runScript(const std::string &python, StringRef job) 
   const int code =
       llvm::sys::ExecuteAndWait(python, {python, "-I", "-c", Script}, std::nullopt, redirects,
                                 TimeLimitSeconds, MemoryLimitMiB, &message, &notRun);
+  *outCanRun = !notRun && code != WithoutJinja;
+  if (code == WithoutJinja)
+    return failure("Jinja2 is not installed (package python3-jinja2)");
   if (code != 0)
     return failure("the template's interpreter failed" + (message.empty()
                                                               ? " (exit " + llvm::Twine(code) + ")"
@@ -185,15 +190,13 @@ llmir::compiler::renderJinja(StringRef jinja, const ChatTokens &tokens,
   llvm::Error last = failure("no python3 was found; it runs chat templates at compile time");
   for (const std::string &python : interpreters()) {
     llvm::consumeError(std::move(last));
-    llvm::Expected<std::string> output = runScript(python, job);
-    if (!output) {
-      last = output.takeError();
-      continue;
-    }
-    llvm::Expected<std::vector<RenderedChat>> results = parseResults(*output, requests.size());
-    if (results)
-      return results;
-    last = results.takeError();
+    bool canRun = false;
+    llvm::Expected<std::string> output = runScript(python, job, &canRun);
+    if (output)
+      return parseResults(*output, requests.size());
+    last = output.takeError();
+    if (canRun) // a template that fails or never ends does so in every interpreter
+      break;
   }
   return std::move(last);
 }
