@@ -35,6 +35,16 @@ static void fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* o
     out_piece->text = llmir_text_stream_take(&session->stream, &out_piece->text_bytes);
 }
 
+int llmir_session_push_text(llmir_session_t* session, int32_t token) {
+    const llmir_tokenizer_t* tokenizer = llmir_model_tokenizer(session->pool->model);
+    uint32_t bytes = 0;
+    if (tokenizer == NULL || llmir_tokenizer_is_special(tokenizer, token)) {
+        return 0;
+    }
+    const uint8_t* text = llmir_tokenizer_token_bytes(tokenizer, token, &bytes, NULL);
+    return llmir_text_stream_push(&session->stream, text, bytes);
+}
+
 /* Samples the next token and passes its text to the stream. Returns the finish that it brings. */
 static llmir_finish_t begin_token(llmir_session_t* session, int32_t* out_token) {
     const llmir_tokenizer_t* tokenizer = llmir_model_tokenizer(session->pool->model);
@@ -46,14 +56,7 @@ static llmir_finish_t begin_token(llmir_session_t* session, int32_t* out_token) 
     if (llmir_tokenizer_is_end(tokenizer, token) && !(session->flags & LLMIR_SESSION_IGNORE_END)) {
         return LLMIR_FINISH_END;
     }
-    if (!llmir_tokenizer_is_special(tokenizer, token)) {
-        uint32_t bytes = 0;
-        const uint8_t* text = llmir_tokenizer_token_bytes(tokenizer, token, &bytes, NULL);
-        if (llmir_text_stream_push(&session->stream, text, bytes)) {
-            return LLMIR_FINISH_STOP;
-        }
-    }
-    return LLMIR_FINISH_NONE;
+    return llmir_session_push_text(session, token) ? LLMIR_FINISH_STOP : LLMIR_FINISH_NONE;
 }
 
 static llmir_status_t check_next(const llmir_session_t* session,

@@ -70,7 +70,7 @@ static llmir_status_t check_record(const llmir_plan_source_t* source,
         return llmir_fail(error, LLMIR_STATUS_CORRUPT, "PLAN: made for %u tensors, there are %u",
                           record->tensor_count, source->tensor_count);
     }
-    if (record->page_tokens < GROUP_TOKENS || record->page_tokens > 256 ||
+    if (record->page_tokens < GROUP_TOKENS || record->page_tokens > LLMIR_PLAN_MAX_PAGE_TOKENS ||
         record->page_tokens % GROUP_TOKENS != 0) {
         return llmir_fail(error, LLMIR_STATUS_CORRUPT,
                           "PLAN: %u tokens a page, expected a multiple of 16 up to 256",

@@ -37,6 +37,9 @@ llmir_status_t llmir_session_run(llmir_session_t* session,
                                  size_t token_count,
                                  llmir_error_t* error);
 
+/* Passes the text of a generated token to the text stream; 1 if a stop string was completed. */
+int llmir_session_push_text(llmir_session_t* session, int32_t token);
+
 /* CANCELLED or DEADLINE if the session is to do nothing more. `what` begins the message. */
 llmir_status_t llmir_session_check_stop(const llmir_session_t* session,
                                         const char* what,

@@ -35,6 +35,37 @@ llmir_status_t llmir_descriptor_map(int32_t descriptor,
 /* Unmaps; a zeroed mapping is allowed. */
 void llmir_unmap(llmir_mapping_t* mapping);
 
+/* ---- Files from beginning to end ---- */
+
+#define LLMIR_FILE_PATH_BYTES 1024u
+
+typedef struct llmir_file {
+    const char* path; /* the caller's; must outlive the file */
+    int32_t descriptor;
+    char partial[LLMIR_FILE_PATH_BYTES]; /* where it is written until it is complete; "" if read */
+} llmir_file_t;
+
+/* Begins a file that takes the place of `path` when it is committed; readable by its owner alone.
+ * On failure there is nothing to discard. Errors: NOT_FOUND (the folder), IO. */
+llmir_status_t llmir_file_create(const char* path, llmir_file_t* out_file, llmir_error_t* error);
+
+/* Opens a file for reading. Errors: NOT_FOUND, IO. */
+llmir_status_t llmir_file_open(const char* path, llmir_file_t* out_file, llmir_error_t* error);
+
+/* Writes or reads exactly `bytes` bytes. Errors: IO. */
+llmir_status_t llmir_file_write(llmir_file_t* file,
+                                const void* data,
+                                size_t bytes,
+                                llmir_error_t* error);
+llmir_status_t llmir_file_read(llmir_file_t* file, void* data, size_t bytes, llmir_error_t* error);
+
+/* Makes a created file durable and visible under its path, and closes it; on failure the path is as
+ * before. Errors: IO. */
+llmir_status_t llmir_file_commit(llmir_file_t* file, llmir_error_t* error);
+
+/* Closes a file; one that was being written is gone. Does nothing after a commit. */
+void llmir_file_discard(llmir_file_t* file);
+
 /* ---- Executable memory: written once, then sealed ---- */
 
 typedef enum llmir_page_access {

@@ -38,6 +38,7 @@ clock_gettime
 close
 free
 fstat
+fsync
 fstat64
 getauxval
 malloc
@@ -68,6 +69,7 @@ pthread_mutex_unlock
 pthread_sigmask
 read
 realloc
+rename
 sched_getaffinity
 sigdelset
 sigfillset
@@ -82,7 +84,9 @@ strstr
 strtoul
 strtoull
 sysconf
+unlink
 vsnprintf
+write
 END
 # libm: pure functions, with and without the suffix of float.
 for name in ceil cos exp exp2 fabs floor fma fmax fmin ldexp log log2 nearbyint pow rint round roundeven sin sqrt tanh; do

@@ -505,6 +505,48 @@ LLMIR_API void llmir_session_clear_cancel(llmir_session_t* session);
  * Threads: any, also while the session computes. Memory: allocates nothing. Since 0.1. */
 LLMIR_API void llmir_session_set_deadline(llmir_session_t* session, uint64_t timeout_ns);
 
+/* ---- Saved sessions ---- */
+
+/* Take or bring exactly `bytes` bytes; anything but OK ends the call with IO. Called on the calling
+ * thread, from the first byte to the last; must not use the session or its pool. */
+typedef llmir_status_t (*llmir_write_fn)(const void* data, size_t bytes, void* user);
+typedef llmir_status_t (*llmir_read_fn)(void* data, size_t bytes, void* user);
+
+/* Bytes that llmir_session_save would write now. 0 for NULL. Threads: as the session. Since 0.1. */
+LLMIR_API uint64_t llmir_session_saved_bytes(const llmir_session_t* session);
+
+/* Writes the session: tokens, full pages of keys and values, and where its generation and its
+ * sampler are. Options (sampler, stop strings, limits) are the application's to keep. The data is
+ * the same for every target and bound to the bundle and the kv_type.
+ * Memory: allocates nothing. Errors: INVALID_ARGUMENT, IO (what the callback returned),
+ * DEVICE_LOST. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_save(llmir_session_t* session,
+                                                             llmir_write_fn write,
+                                                             void* user,
+                                                             llmir_error_t* error);
+
+/* Makes the session what was saved; it goes on with the same bits, in a pool of any size that has
+ * room. Computes up to one page of tokens. The data may come from anywhere: what is not a saved
+ * session of this bundle is refused, and restored pages are not shared with other sessions. On
+ * failure the session is empty, as after llmir_session_reset.
+ * Memory: allocates nothing. Errors: INVALID_ARGUMENT (another bundle or kv_type), CORRUPT,
+ * UNSUPPORTED (another version), CAPACITY, IO, CANCELLED, DEADLINE, DEVICE_LOST. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_restore(llmir_session_t* session,
+                                                                llmir_read_fn read,
+                                                                void* user,
+                                                                llmir_error_t* error);
+
+/* The same with a file. It is written beside its place, as `path`.partial, readable by its owner
+ * alone, and takes the place of an older one only when it is complete and on the disk.
+ *   path  UTF-8, terminated.
+ * Errors: as above; NOT_FOUND; UNSUPPORTED also on systems without files. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_save_file(llmir_session_t* session,
+                                                                  const char* path,
+                                                                  llmir_error_t* error);
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_restore_file(llmir_session_t* session,
+                                                                     const char* path,
+                                                                     llmir_error_t* error);
+
 /* ---- Tokenizer ---- */
 
 typedef enum llmir_tokenize_flag {
