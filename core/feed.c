@@ -55,6 +55,10 @@ static llmir_status_t reserve(llmir_session_t* session, size_t count, llmir_erro
 
 int llmir_session_has_room(const llmir_session_t* session) {
     const llmir_kv_pages_t* pages = &session->pool->pages;
+    if (session->overflow == LLMIR_OVERFLOW_ROLL &&
+        session->position == session->pool->layout.session_tokens) {
+        return 1;
+    }
     return session->position < session->pool->layout.session_tokens &&
            llmir_kv_pages_can_grow(pages, &session->table, session->position + 1u);
 }
@@ -295,6 +299,7 @@ llmir_status_t llmir_session_reuse(llmir_session_t* session,
     }
     *out_count = 0;
     LLMIR_TRY(check_tokens(session, tokens, token_count, error));
+    LLMIR_TRY(llmir_session_settle(session, error));
     *out_count = reuse(session, tokens, token_count);
     if (*out_count != 0) {
         session->has_logits = 0;
@@ -305,13 +310,12 @@ llmir_status_t llmir_session_reuse(llmir_session_t* session,
 
 /* ---- One session ---- */
 
-llmir_status_t llmir_session_run(llmir_session_t* session,
-                                 const int32_t* tokens,
-                                 size_t token_count,
-                                 llmir_error_t* error) {
+llmir_status_t llmir_session_compute(llmir_session_t* session,
+                                     const int32_t* tokens,
+                                     size_t token_count,
+                                     llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
     const uint32_t start = session->position;
-    LLMIR_TRY(check_tokens(session, tokens, token_count, error));
     size_t done = reuse(session, tokens, token_count);
     llmir_status_t status = reserve(session, token_count - done, error);
     while (status == LLMIR_STATUS_OK && done < token_count) {
@@ -336,6 +340,7 @@ llmir_status_t llmir_session_feed(llmir_session_t* session,
     if (session == NULL) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "feed: the session is NULL");
     }
+    LLMIR_TRY(check_tokens(session, tokens, token_count, error));
     LLMIR_TRY(llmir_session_run(session, tokens, token_count, error));
     llmir_session_end_generation(session);
     return LLMIR_STATUS_OK;
@@ -392,6 +397,9 @@ llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
                           pool != NULL ? pool->layout.session_count : 0u);
     }
     LLMIR_TRY(check_feeds(&pass, error));
+    for (size_t i = 0; i < feed_count; ++i) {
+        LLMIR_TRY(llmir_session_settle(feeds[i].session, error));
+    }
     for (size_t i = 0; i < feed_count && status == LLMIR_STATUS_OK; ++i) {
         status = reserve(feeds[i].session, feeds[i].token_count, error);
     }

@@ -80,11 +80,18 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
         *out_piece = (llmir_piece_t){.token = -1, .text = ""};
     }
     LLMIR_TRY(check_next(session, out_piece, error));
+    LLMIR_TRY(llmir_session_settle(session, error));
     int32_t token = session->pending;
     if (token < 0) {
         session->finish = begin_token(session, &token);
     }
     if (session->finish == LLMIR_FINISH_NONE && !llmir_session_has_room(session)) {
+        if (session->overflow == LLMIR_OVERFLOW_ERROR) {
+            session->pending = token; /* its text is in the stream */
+            return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                              "next: position %u, the session's context or the pool is full",
+                              session->position);
+        }
         session->finish = LLMIR_FINISH_CONTEXT;
     }
     if (session->finish != LLMIR_FINISH_NONE) {

@@ -113,6 +113,8 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->output_indices = append(cursor, layout->output_rows, sizeof(uint32_t));
     layout->batch_tables =
         append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->roll_ids =
+        append(cursor, 2u * (uint64_t)sessions * layout->session_tokens, sizeof(int32_t));
     layout->slot_offsets = append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
     layout->candidates = append(cursor, vocab, sizeof(llmir_candidate_t));
     layout->recent = append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));

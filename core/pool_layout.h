@@ -47,6 +47,7 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t token_sequence;
     llmir_arena_part_t output_indices; /* u32 [output row] */
     llmir_arena_part_t batch_tables;   /* u32 [session][stride] */
+    llmir_arena_part_t roll_ids;       /* i32 [session][2 * session_tokens] */
     llmir_arena_part_t slot_offsets;   /* u64 [slot] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */
     llmir_arena_part_t recent;         /* i32 [LLMIR_SAMPLER_MAX_WINDOW] */

@@ -31,12 +31,22 @@ static llmir_status_t init_session(llmir_pool_t* pool,
     const size_t index = (size_t)(session - pool->sessions);
     const size_t row = layout->page_table_stride;
     memset(session, 0, sizeof(*session));
+    if (options->overflow == LLMIR_OVERFLOW_ROLL &&
+        options->sink_tokens > layout->session_tokens / 2u) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "session options: sink_tokens %u, at most half of %u",
+                          options->sink_tokens, layout->session_tokens);
+    }
     LLMIR_TRY(
         llmir_stop_set_init(&session->stops, options->stop_strings, options->stop_count, error));
     LLMIR_TRY(llmir_sampler_init(&session->sampler, options->sampler, error));
     session->pool = pool;
     session->flags = options->flags;
     session->max_tokens = options->max_tokens;
+    session->overflow = options->overflow;
+    session->sink_tokens = options->sink_tokens;
+    session->roll_ids = llmir_pool_at(pool, layout->roll_ids, index,
+                                      2u * layout->session_tokens * sizeof(*session->roll_ids));
     session->table.pages = llmir_pool_at(pool, layout->page_tables, index, row * sizeof(uint32_t));
     session->logits = llmir_pool_at(pool, layout->logits, index,
                                     pool->model->record->vocab_count * sizeof(float));
@@ -73,6 +83,10 @@ static llmir_status_t check_create(const llmir_model_t* model,
     if ((options->flags & ~known) != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "session options: flags %#x, known are %#x", options->flags, known);
+    }
+    if (options->overflow > LLMIR_OVERFLOW_ROLL) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "session options: overflow %u",
+                          options->overflow);
     }
     return LLMIR_STATUS_OK;
 }
@@ -117,6 +131,8 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
     *child = *parent;
     child->table = own.table;
     child->logits = own.logits;
+    child->roll_ids = own.roll_ids;
+    memcpy(child->roll_ids, parent->roll_ids, parent->uncomputed * sizeof(*child->roll_ids));
     child->stream.stops = &child->stops;
     child->stream.buffer = own.stream.buffer;
     child->owns_pool = 0;
@@ -170,6 +186,7 @@ void llmir_session_reset(llmir_session_t* session) {
     }
     llmir_kv_pages_shrink(&session->pool->pages, &session->table, 0);
     session->position = 0;
+    session->uncomputed = 0;
     session->has_logits = 0;
     llmir_sampler_restart(&session->sampler);
     llmir_session_end_generation(session);
@@ -178,20 +195,23 @@ void llmir_session_reset(llmir_session_t* session) {
 llmir_status_t llmir_session_truncate(llmir_session_t* session,
                                       uint32_t position,
                                       llmir_error_t* error) {
-    if (session == NULL || position > session->position) {
+    if (session == NULL || position > llmir_session_position(session)) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "truncate: position %u, the session is at %u", position,
-                          session != NULL ? session->position : 0u);
+                          llmir_session_position(session));
     }
-    llmir_kv_pages_shrink(&session->pool->pages, &session->table, position);
-    session->position = position;
+    session->uncomputed = position > session->position ? position - session->position : 0u;
+    if (session->uncomputed == 0) {
+        llmir_kv_pages_shrink(&session->pool->pages, &session->table, position);
+        session->position = position;
+    }
     session->has_logits = 0;
     llmir_session_end_generation(session);
     return LLMIR_STATUS_OK;
 }
 
 uint32_t llmir_session_position(const llmir_session_t* session) {
-    return session != NULL ? session->position : 0;
+    return session != NULL ? session->position + session->uncomputed : 0;
 }
 
 const float* llmir_session_logits(const llmir_session_t* session) {

@@ -13,6 +13,11 @@ struct llmir_session {
     uint32_t position;
     llmir_page_table_t table; /* holds `position` tokens between calls */
     float* logits;            /* f32 [vocab] */
+    uint32_t overflow;        /* llmir_overflow_t */
+    uint32_t sink_tokens;
+    /* Tokens behind the sinks whose keys a roll that was stopped has given up: see roll.c. */
+    uint32_t uncomputed;
+    int32_t* roll_ids; /* [2 * session_tokens]: them, and what is being fed */
     uint32_t has_logits;
     uint32_t is_fed; /* already part of the batch that is being built */
     llmir_atomic_u32_t cancel;
@@ -30,12 +35,22 @@ struct llmir_session {
 /* Ends the generation: the next token sampled begins a new one. */
 void llmir_session_end_generation(llmir_session_t* session);
 
-/* Feeds any number of tokens, chunk by chunk; the application's and the generation's way in. On
- * failure the session is as before. */
+/* Feeds any number of tokens, chunk by chunk, and rolls if the session does; the application's and
+ * the generation's way in. On failure the session is as before. */
 llmir_status_t llmir_session_run(llmir_session_t* session,
                                  const int32_t* tokens,
                                  size_t token_count,
                                  llmir_error_t* error);
+
+/* The same for tokens that fit the context. */
+llmir_status_t llmir_session_compute(llmir_session_t* session,
+                                     const int32_t* tokens,
+                                     size_t token_count,
+                                     llmir_error_t* error);
+
+/* Computes what a stopped roll has left; to be called before anything that reads the session's
+ * tokens or pages. */
+llmir_status_t llmir_session_settle(llmir_session_t* session, llmir_error_t* error);
 
 /* Passes the text of a generated token to the text stream; 1 if a stop string was completed. */
 int llmir_session_push_text(llmir_session_t* session, int32_t token);

@@ -106,6 +106,7 @@ llmir_status_t llmir_session_save(llmir_session_t* session,
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "save: session or write is NULL");
     }
     session_stream_t stream = {.session = session, .write = write, .user = user};
+    LLMIR_TRY(llmir_session_settle(session, error));
     llmir_blake2b_init(&stream.hash);
     fill_record(session, &record);
     LLMIR_TRY(put(&stream, &record, sizeof(record), error));

@@ -348,6 +348,18 @@ typedef struct llmir_sampler_options {
 #define LLMIR_MAX_STOP_STRINGS 16u
 #define LLMIR_MAX_STOP_BYTES 64u
 
+/* What happens when a session's context is full. Rolling keeps the session going: the first
+ * `sink_tokens` tokens and the newer half of the others stay, the older half is forgotten. The kept
+ * ones move to the positions behind the sinks and are computed again, so that what follows is what
+ * a session would say that had been fed the kept tokens alone, and costs about one more computed
+ * token for each token generated. Positions never pass the context, so any model can roll. */
+typedef enum llmir_overflow {
+    LLMIR_OVERFLOW_STOP = 0,  /* llmir_session_next finishes with CONTEXT, feeding is CAPACITY */
+    LLMIR_OVERFLOW_ERROR = 1, /* both are CAPACITY */
+    LLMIR_OVERFLOW_ROLL = 2, /* llmir_session_feed and llmir_session_next roll; llmir_pool_feed does
+                                not and is CAPACITY */
+} llmir_overflow_t;
+
 typedef struct llmir_session_options {
     uint32_t struct_size;
     uint32_t stop_count;             /* at most LLMIR_MAX_STOP_STRINGS */
@@ -357,11 +369,13 @@ typedef struct llmir_session_options {
     uint32_t chunk_tokens;                  /* private pool only */
     uint32_t kv_type;                       /* private pool only */
     uint32_t flags;                         /* llmir_session_flag_t */
-    uint32_t max_tokens; /* generated after a feed before LLMIR_FINISH_LIMIT; 0: no limit */
+    uint32_t max_tokens;  /* generated after a feed before LLMIR_FINISH_LIMIT; 0: no limit */
+    uint32_t overflow;    /* llmir_overflow_t */
+    uint32_t sink_tokens; /* ROLL: tokens at the start that stay, at most half of the context */
     uint32_t reserved;
 } llmir_session_options_t;
 #define LLMIR_SESSION_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0}
+    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
@@ -409,6 +423,7 @@ LLMIR_API uint32_t llmir_session_position(const llmir_session_t* session);
  *   token_count  any count >= 1 that fits the context; computed in chunks of at most chunk_tokens.
  * After CANCELLED, DEADLINE or CAPACITY the session is as before the call. A generation that was
  * under way ends: the next llmir_session_next begins a new one, without text held back by the last.
+ * With LLMIR_OVERFLOW_ROLL any number of tokens fits.
  * Errors: INVALID_ARGUMENT, CAPACITY (context or pages used up), CANCELLED, DEADLINE, DEVICE_LOST.
  * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_feed(llmir_session_t* session,
