@@ -185,7 +185,8 @@ static int rope_table_fits(llmir_dispatch_check_t* check, const void* untyped) {
 
 static const char* norm_fault(const void* untyped) {
     const llmir_norm_params_t* params = untyped;
-    const uint32_t known = LLMIR_NORM_ADD_DELTA | LLMIR_NORM_DELTA_NORM | LLMIR_NORM_NO_OUTPUT;
+    const uint32_t known =
+        LLMIR_NORM_ADD_DELTA | LLMIR_NORM_DELTA_NORM | LLMIR_NORM_NO_OUTPUT | LLMIR_NORM_WIDE;
     if (!dim_is_valid(params->dim) || (params->flags & ~known) != 0 || params->gather > 1) {
         return "dim, flags or gather is out of range";
     }
@@ -198,7 +199,7 @@ static const char* norm_fault(const void* untyped) {
                    : NULL;
     }
     if (params->out_format == LLMIR_ROW_F32) {
-        return NULL;
+        return params->flags & LLMIR_NORM_WIDE ? "f32 rows are never wide" : NULL;
     }
     return params->out_format != LLMIR_ROW_Q8 || !llmir_group_is_valid(params->group) ||
                    params->dim % params->group != 0
@@ -206,15 +207,21 @@ static const char* norm_fault(const void* untyped) {
                : NULL;
 }
 
+/* Columns of a Q8 row of `columns` values. */
+static uint32_t q8_columns(uint32_t columns, uint32_t is_wide) {
+    return is_wide ? 2u * columns : columns;
+}
+
 static int norm_output_fits(llmir_dispatch_check_t* check, const llmir_norm_params_t* params) {
     const uint32_t extent = params->gather ? LLMIR_EXTENT_OUTPUTS : LLMIR_EXTENT_TOKENS;
+    const uint32_t columns = q8_columns(params->dim, params->flags & LLMIR_NORM_WIDE);
     if (params->flags & LLMIR_NORM_NO_OUTPUT) {
         return is_absent(check, 3) && is_absent(check, 4);
     }
     return is_vector(check, 3, params->dim) &&
            (params->out_format == LLMIR_ROW_F32
                 ? is_f32(check, 4, extent, params->dim)
-                : is_q8(check, 4, extent, (const uint32_t[2]){params->dim, params->group}));
+                : is_q8(check, 4, extent, (const uint32_t[2]){columns, params->group}));
 }
 
 static int norm_fits(llmir_dispatch_check_t* check, const void* untyped) {
@@ -231,15 +238,17 @@ static int norm_fits(llmir_dispatch_check_t* check, const void* untyped) {
 static const char* quantize_fault(const void* untyped) {
     const llmir_quantize_params_t* params = untyped;
     return !dim_is_valid(params->dim) || !llmir_group_is_valid(params->group) ||
-                   params->dim % params->group != 0 || params->extent > LLMIR_EXTENT_OUTPUTS
-               ? "dim, group or extent is out of range"
+                   params->dim % params->group != 0 || params->extent > LLMIR_EXTENT_OUTPUTS ||
+                   params->wide > 1
+               ? "dim, group, extent or wide is out of range"
                : NULL;
 }
 
 static int quantize_fits(llmir_dispatch_check_t* check, const void* untyped) {
     const llmir_quantize_params_t* params = untyped;
     return is_f32(check, 0, params->extent, params->dim) &&
-           is_q8(check, 1, params->extent, (const uint32_t[2]){params->dim, params->group});
+           is_q8(check, 1, params->extent,
+                 (const uint32_t[2]){q8_columns(params->dim, params->wide), params->group});
 }
 
 static const char* linear_fault(const void* untyped) {
@@ -255,7 +264,11 @@ static const char* linear_fault(const void* untyped) {
             : params->group != 0) {
         return "the group does not fit layout and columns";
     }
-    if ((params->flags & ~(uint32_t)(LLMIR_LINEAR_BIAS | LLMIR_LINEAR_ADD)) != 0 ||
+    if ((params->flags & LLMIR_LINEAR_WIDE) && !llmir_layout_is_integer(params->layout)) {
+        return "wide activations with float weights";
+    }
+    if ((params->flags & ~(uint32_t)(LLMIR_LINEAR_BIAS | LLMIR_LINEAR_ADD | LLMIR_LINEAR_WIDE)) !=
+            0 ||
         params->gate > LLMIR_GATE_GELU_TANH || params->extent > LLMIR_EXTENT_OUTPUTS) {
         return "unknown flag, gate or extent";
     }
@@ -277,9 +290,9 @@ static uint32_t linear_weight_rows(const llmir_linear_params_t* params) {
 static int linear_fits(llmir_dispatch_check_t* check, const void* untyped) {
     const llmir_linear_params_t* params = untyped;
     const uint32_t end = params->out_column + params->rows;
+    const uint32_t columns = q8_columns(params->columns, params->flags & LLMIR_LINEAR_WIDE);
     return (llmir_layout_is_integer(params->layout)
-                ? is_q8(check, 0, params->extent,
-                        (const uint32_t[2]){params->columns, params->group})
+                ? is_q8(check, 0, params->extent, (const uint32_t[2]){columns, params->group})
                 : is_f32(check, 0, params->extent, params->columns)) &&
            is_matrix(check, 1,
                      (matrix_shape_t){linear_weight_rows(params), params->columns, params->layout,

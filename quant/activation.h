@@ -7,11 +7,17 @@
  * Per group: scale = max |x| / 127, q = round to nearest even (x * inverse) with inverse = 127 /
  * max |x|, held at the largest finite value, so that q is in -127 .. 127; a group of zeros has q =
  * 0 and scale = 0; sum = sum of q. The sum lets unsigned weights stand for signed ones and carries
- * the minimum of U4. */
+ * the minimum of U4.
+ *
+ * A wide row stands for about 15 bits a value: it is a Q8 row of 2 * columns whose first half
+ * quantizes the values and whose second half quantizes, with scales of its own, what the first left
+ * over, x - q * scale (rounded after each of the two operations). */
 #ifndef LLMIR_QUANT_ACTIVATION_H
 #define LLMIR_QUANT_ACTIVATION_H
 
 #include <stdint.h>
+
+#define LLMIR_Q8_MAX_GROUP 128u
 
 static inline uint32_t llmir_align64(uint32_t bytes) {
     return (bytes + 63u) & ~63u;

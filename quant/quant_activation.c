@@ -29,19 +29,41 @@ static void quantize_group(
     }
 }
 
+/* Quantizes x[group] into group `g` of a row of `columns` and returns the scale. */
+static float store_group(
+    const float* x, uint32_t columns, uint32_t group, uint32_t g, uint8_t* out_row) {
+    float scale;
+    int32_t sum;
+    quantize_group(x, group, (int8_t*)out_row + (size_t)g * group, &scale, &sum);
+    memcpy(out_row + llmir_q8_scale_offset(columns) + 4 * (size_t)g, &scale, sizeof scale);
+    memcpy(out_row + llmir_q8_sum_offset(columns, group) + 4 * (size_t)g, &sum, sizeof sum);
+    return scale;
+}
+
 void llmir_q8_quantize_row(const float* values,
                            uint32_t columns,
                            uint32_t group,
                            uint8_t* out_row) {
-    uint8_t* scales = out_row + llmir_q8_scale_offset(columns);
-    uint8_t* sums = out_row + llmir_q8_sum_offset(columns, group);
     for (uint32_t g = 0; g < columns / group; g++) {
-        float scale;
-        int32_t sum;
-        const size_t first = (size_t)g * group;
-        quantize_group(values + first, group, (int8_t*)out_row + first, &scale, &sum);
-        memcpy(scales + 4 * (size_t)g, &scale, sizeof scale);
-        memcpy(sums + 4 * (size_t)g, &sum, sizeof sum);
+        (void)store_group(values + (size_t)g * group, columns, group, g, out_row);
+    }
+}
+
+void llmir_q8_quantize_row_wide(const float* values,
+                                uint32_t columns,
+                                uint32_t group,
+                                uint8_t* out_row) {
+    const uint32_t group_count = columns / group;
+    float rest[LLMIR_Q8_MAX_GROUP];
+    for (uint32_t g = 0; g < group_count; g++) {
+        const float* x = values + (size_t)g * group;
+        const int8_t* q = (const int8_t*)out_row + (size_t)g * group;
+        const float scale = store_group(x, 2 * columns, group, g, out_row);
+        for (uint32_t i = 0; i < group; i++) {
+            const float product = (float)q[i] * scale;
+            rest[i] = x[i] - product;
+        }
+        (void)store_group(rest, 2 * columns, group, group_count + g, out_row);
     }
 }
 

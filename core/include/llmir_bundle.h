@@ -307,11 +307,12 @@ typedef enum llmir_norm_flag {
     LLMIR_NORM_DELTA_NORM =
         1u << 1, /* ... after delta = rms_norm(delta) * delta_weight (Gemma's post norms) */
     LLMIR_NORM_NO_OUTPUT = 1u << 2, /* only the residual update */
+    LLMIR_NORM_WIDE = 1u << 3,      /* out is a wide Q8 row (quant/activation.h) */
 } llmir_norm_flag_t;
 
 /* [x += delta]; out = quantize?(rms_norm(x) * weight)
  * 0: x f32 [T][dim] (inout with ADD_DELTA); 1: delta f32 [T][dim]; 2: delta_weight f32 [dim]; 3:
- * weight f32 [dim]; 4: out f32 or Q8 [rows][dim] */
+ * weight f32 [dim]; 4: out f32 or Q8 [rows][dim], WIDE: Q8 [rows][2 * dim] */
 typedef struct llmir_norm_params {
     uint32_t dim;
     uint32_t flags; /* llmir_norm_flag_t */
@@ -325,18 +326,20 @@ typedef struct llmir_norm_params {
 } llmir_norm_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_norm_params_t, 32);
 
-/* 0: in f32 [rows][dim]; 1: out Q8 [rows][dim] */
+/* 0: in f32 [rows][dim]; 1: out Q8 [rows][dim], wide: [rows][2 * dim] */
 typedef struct llmir_quantize_params {
     uint32_t dim;
     uint32_t group;
     uint32_t extent; /* llmir_extent_t of both */
-    uint32_t reserved;
+    uint32_t wide;   /* 1: out holds wide rows (quant/activation.h) */
 } llmir_quantize_params_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_quantize_params_t, 16);
 
 typedef enum llmir_linear_flag {
     LLMIR_LINEAR_BIAS = 1u << 0, /* + bias[row of the weights] */
     LLMIR_LINEAR_ADD = 1u << 1,  /* out += instead of out = */
+    LLMIR_LINEAR_WIDE = 1u << 2, /* integer weights only: the activations are wide Q8 rows of 2 *
+                                    columns, and each weight is used for both halves */
 } llmir_linear_flag_t;
 
 typedef enum llmir_gate {
@@ -499,7 +502,9 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_tokenizer_record_t, 208);
 #define LLMIR_TOKENIZER_MAX_TOKENS (1u << 21)
 #define LLMIR_TOKENIZER_MAX_MERGES ((1u << 22) - 1u)
 #define LLMIR_TOKENIZER_MAX_PROBES 256u
-#define LLMIR_TOKENIZER_MAX_TOKEN_BYTES 1024u /* of a token that text becomes; bounds every match */
+#define LLMIR_TOKENIZER_MAX_TOKEN_BYTES                       \
+    1024u /* of a token that text becomes; bounds every match \
+           */
 #define LLMIR_TOKENIZER_NO_TOKEN                                    \
     UINT32_MAX /* an empty text slot, a trie node that ends nothing \
                 */

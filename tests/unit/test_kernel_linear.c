@@ -28,6 +28,11 @@ typedef struct linear_case {
     float* out;
 } linear_case_t;
 
+/* Columns of a row of activations. */
+static uint32_t row_columns(const llmir_linear_params_t* p) {
+    return p->flags & LLMIR_LINEAR_WIDE ? 2 * p->columns : p->columns;
+}
+
 /* ---- Making cases */
 
 static void* make_zeroed(size_t bytes) {
@@ -94,7 +99,7 @@ static void make_case(test_random_t* random,
     const llmir_linear_params_t* p = params;
     const int is_integer = llmir_layout_is_integer(p->layout);
     const uint32_t row_bytes =
-        is_integer ? llmir_q8_row_bytes(p->columns, p->group) : llmir_align64(p->columns * 4);
+        is_integer ? llmir_q8_row_bytes(row_columns(p), p->group) : llmir_align64(p->columns * 4);
     const uint32_t weight_rows =
         p->gate ? 2 * LLMIR_PANEL_ROWS * llmir_panel_count(p->rows) : p->rows;
     memset(c, 0, sizeof *c);
@@ -107,11 +112,13 @@ static void make_case(test_random_t* random,
     for (uint32_t t = 0; t < tokens; t++) {
         float values[2048];
         fill_activation_row(random, values, p->columns);
-        if (is_integer) {
-            llmir_q8_quantize_row(values, p->columns, p->group,
-                                  c->activations + (size_t)t * row_bytes);
+        uint8_t* row = c->activations + (size_t)t * row_bytes;
+        if (p->flags & LLMIR_LINEAR_WIDE) {
+            llmir_q8_quantize_row_wide(values, p->columns, p->group, row);
+        } else if (is_integer) {
+            llmir_q8_quantize_row(values, p->columns, p->group, row);
         } else {
-            memcpy(c->activations + (size_t)t * row_bytes, values, p->columns * 4);
+            memcpy(row, values, p->columns * 4);
         }
     }
     c->bias = make_zeroed((size_t)p->rows * 4);
@@ -155,21 +162,24 @@ static float fma_or_not(float x, float y, float z, int fused) {
 static float exact_integer(const linear_case_t* c, uint32_t row, uint32_t token, int fused) {
     const llmir_linear_params_t* p = &c->params;
     const uint8_t* a = c->activations + (size_t)token * c->call.row_bytes[0];
-    const float* scales = (const float*)(a + llmir_q8_scale_offset(p->columns));
-    const int32_t* sums = (const int32_t*)(a + llmir_q8_sum_offset(p->columns, p->group));
+    const float* scales = (const float*)(a + llmir_q8_scale_offset(row_columns(p)));
+    const int32_t* sums = (const int32_t*)(a + llmir_q8_sum_offset(row_columns(p), p->group));
+    const uint32_t groups = p->columns / p->group;
     int8_t q[2048];
     uint16_t d[64];
     uint16_t m[64];
     llmir_matrix_get_integer_row(&c->weights, row, q, d, m);
     float acc = 0.0f;
-    for (uint32_t g = 0; g < p->columns / p->group; g++) {
+    for (uint32_t b = 0; b < row_columns(p) / p->group; b++) {
+        const uint32_t g = b % groups;
         int32_t dot = 0;
-        for (uint32_t i = g * p->group; i < (g + 1) * p->group; i++) {
-            dot += (q[i] - (p->layout == LLMIR_LAYOUT_PANEL_S4 ? 8 : 0)) * (int8_t)a[i];
+        for (uint32_t i = 0; i < p->group; i++) {
+            dot += (q[g * p->group + i] - (p->layout == LLMIR_LAYOUT_PANEL_S4 ? 8 : 0)) *
+                   (int8_t)a[b * p->group + i];
         }
-        acc = fma_or_not((float)dot * llmir_f16_to_f32(d[g]), scales[g], acc, fused);
+        acc = fma_or_not((float)dot * llmir_f16_to_f32(d[g]), scales[b], acc, fused);
         if (p->layout == LLMIR_LAYOUT_PANEL_U4) {
-            acc = fma_or_not(llmir_f16_to_f32(m[g]), (float)sums[g] * scales[g], acc, fused);
+            acc = fma_or_not(llmir_f16_to_f32(m[g]), (float)sums[b] * scales[b], acc, fused);
         }
     }
     return acc;
@@ -379,6 +389,26 @@ static void test_kernel_linear_many_tokens_and_columns_in_several_passes_same_bi
     }
 }
 
+/* Every token count of a unit, and enough of both for several passes in each half. */
+static void test_kernel_linear_wide_activations_use_each_weight_twice(void** state) {
+    (void)state;
+    test_random_t random;
+    test_random_init(&random, 8);
+    for (uint32_t layout = LLMIR_LAYOUT_PANEL_S4; layout <= LLMIR_LAYOUT_PANEL_S8; layout++) {
+        for (uint32_t group = 32; group <= 128; group *= 2) {
+            llmir_linear_params_t params = plain_params(layout, group, 40, 384);
+            params.flags = LLMIR_LINEAR_WIDE;
+            for (uint32_t tokens = 1; tokens <= 17; tokens++) {
+                check_case(&random, &params, tokens, tokens <= 2);
+            }
+            params.columns = 2048 - group;
+            params.gate = LLMIR_GATE_SILU;
+            check_case(&random, &params, 64, 0);
+            check_case(&random, &params, 1, 0);
+        }
+    }
+}
+
 /* A token's outputs do not depend on the tokens beside it. */
 static void test_kernel_linear_one_token_alone_equals_it_among_many(void** state) {
     (void)state;
@@ -438,6 +468,7 @@ int main(void) {
         cmocka_unit_test(test_kernel_linear_gate_with_any_panel_count_multiplies_up),
         cmocka_unit_test(test_kernel_linear_soft_cap_bounds_the_outputs),
         cmocka_unit_test(test_kernel_linear_many_tokens_and_columns_in_several_passes_same_bits),
+        cmocka_unit_test(test_kernel_linear_wide_activations_use_each_weight_twice),
         cmocka_unit_test(test_kernel_linear_one_token_alone_equals_it_among_many),
         cmocka_unit_test(test_kernel_linear_tiling_covers_every_panel_and_token_once),
     };

@@ -80,10 +80,12 @@ static void reference_x(const norm_fixture_t* f,
     }
 }
 
-static void check_q8_row(const uint8_t* row, const double* want, uint32_t dim, uint32_t group) {
+/* The first half, or all, of a row of `columns`: dim or, wide, 2 * dim. */
+static void check_q8_row(
+    const uint8_t* row, const double* want, uint32_t columns, uint32_t dim, uint32_t group) {
     const int8_t* q = (const int8_t*)row;
-    const float* scale = (const float*)(row + llmir_q8_scale_offset(dim));
-    const int32_t* sums = (const int32_t*)(row + llmir_q8_sum_offset(dim, group));
+    const float* scale = (const float*)(row + llmir_q8_scale_offset(columns));
+    const int32_t* sums = (const int32_t*)(row + llmir_q8_sum_offset(columns, group));
     for (uint32_t g = 0; g < dim / group; ++g) {
         double max = 0.0;
         int32_t sum = 0;
@@ -94,6 +96,17 @@ static void check_q8_row(const uint8_t* row, const double* want, uint32_t dim, u
         }
         assert_true(fabs(scale[g] - max / 127.0) <= 1e-6 * max);
         assert_int_equal(sums[g], sum);
+    }
+}
+
+/* The second half of a wide row is what the first left over of the values. */
+static void check_rest(const uint8_t* row, const double* want, uint32_t dim, uint32_t group) {
+    const int8_t* q = (const int8_t*)row;
+    const float* scale = (const float*)(row + llmir_q8_scale_offset(2 * dim));
+    for (uint32_t i = 0; i < dim; ++i) {
+        const double kept = q[i] * (double)scale[i / group];
+        const double rest = q[dim + i] * (double)scale[(dim + i) / group];
+        assert_true(fabs(kept + rest - want[i]) <= scale[(dim + i) / group] * 0.501 + 4e-6);
     }
 }
 
@@ -115,7 +128,11 @@ static void check_norm(const norm_fixture_t* f, const llmir_norm_params_t* p) {
             x[i] *= inverse * f->weight[i];
         }
         if (p->out_format == LLMIR_ROW_Q8) {
-            check_q8_row(f->out[r], x, p->dim, p->group);
+            const int wide = (p->flags & LLMIR_NORM_WIDE) != 0;
+            check_q8_row(f->out[r], x, wide ? 2 * p->dim : p->dim, p->dim, p->group);
+            if (wide) {
+                check_rest(f->out[r], x, p->dim, p->group);
+            }
             continue;
         }
         const float* out = (const float*)f->out[r];
@@ -139,7 +156,7 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
     const test_kernel_level_t* levels;
     const uint32_t count = test_kernel_levels(&levels);
     for (uint32_t d = 0; d < sizeof dims / sizeof *dims; ++d) {
-        for (uint32_t flags = 0; flags < 8; ++flags) {
+        for (uint32_t flags = 0; flags < 16; ++flags) {
             for (uint32_t mode = 0; mode < 8; ++mode) {
                 const uint32_t group = 32u << mode / 2u; /* 256: f32 output */
                 const llmir_norm_params_t p = {
@@ -151,7 +168,7 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
                     .group = group <= 128 ? group : 0,
                     .gather = mode % 2u,
                 };
-                if (p.group && p.dim % p.group != 0) {
+                if (p.group ? p.dim % p.group != 0 : (flags & LLMIR_NORM_WIDE) != 0) {
                     continue;
                 }
                 for (uint32_t l = 0; l < count; ++l) {
@@ -169,8 +186,12 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
     }
 }
 
-/* The formula of quant/activation.h in scalar arithmetic: equal bits at all levels. */
-static void reference_q8(const float* x, uint32_t dim, uint32_t group, uint8_t* row) {
+/* The formula of quant/activation.h in scalar arithmetic, into groups `first` and up of a row of
+ * `columns`: equal bits at all levels. */
+static void reference_q8(
+    const float* x, uint32_t dim, const llmir_quantize_params_t* p, uint32_t first, uint8_t* row) {
+    const uint32_t group = p->group;
+    const uint32_t columns = p->wide ? 2 * dim : dim;
     for (uint32_t g = 0; g < dim / group; ++g) {
         float max = 0.0f;
         int32_t sum = 0;
@@ -180,13 +201,28 @@ static void reference_q8(const float* x, uint32_t dim, uint32_t group, uint8_t* 
         const float inverse = max > 0.0f ? fminf(127.0f / max, FLT_MAX) : 0.0f;
         for (uint32_t i = g * group; i < (g + 1u) * group; ++i) {
             const int32_t q = (int32_t)nearbyintf(x[i] * inverse);
-            ((int8_t*)row)[i] = (int8_t)q;
+            ((int8_t*)row)[first * group + i] = (int8_t)q;
             sum += q;
         }
         const float scale = max / 127.0f;
-        memcpy(row + llmir_q8_scale_offset(dim) + g * 4u, &scale, 4);
-        memcpy(row + llmir_q8_sum_offset(dim, group) + g * 4u, &sum, 4);
+        memcpy(row + llmir_q8_scale_offset(columns) + (first + g) * 4u, &scale, 4);
+        memcpy(row + llmir_q8_sum_offset(columns, group) + (first + g) * 4u, &sum, 4);
     }
+}
+
+static void reference_q8_row(const float* x, const llmir_quantize_params_t* p, uint8_t* row) {
+    float rest[5 * 128];
+    reference_q8(x, p->dim, p, 0, row);
+    if (!p->wide) {
+        return;
+    }
+    for (uint32_t i = 0; i < p->dim; ++i) {
+        float scale;
+        memcpy(&scale, row + llmir_q8_scale_offset(2 * p->dim) + i / p->group * 4u, 4);
+        const float kept = (float)((const int8_t*)row)[i] * scale;
+        rest[i] = x[i] - kept;
+    }
+    reference_q8(rest, p->dim, p, p->dim / p->group, row);
 }
 
 static void run_quantize(const test_kernel_level_t* level,
@@ -198,7 +234,7 @@ static void run_quantize(const test_kernel_level_t* level,
         .token_count = p->extent == LLMIR_EXTENT_TOKENS ? rows : 100,
         .output_count = p->extent == LLMIR_EXTENT_OUTPUTS ? rows : 100,
     };
-    const uint32_t out_bytes = llmir_q8_row_bytes(p->dim, p->group);
+    const uint32_t out_bytes = llmir_q8_row_bytes(p->wide ? 2 * p->dim : p->dim, p->group);
     const llmir_cpu_call_t call = {.batch = &batch,
                                    .operands = {(void*)(uintptr_t)in, out},
                                    .row_bytes = {p->dim * 4u, out_bytes}};
@@ -213,12 +249,16 @@ static void test_quantize_gives_the_bits_of_the_formula(void** state) {
     const uint32_t count = test_kernel_levels(&levels);
     for (uint32_t round = 0; round < 60; ++round) {
         const uint32_t group = 32u << round % 3u;
-        const llmir_quantize_params_t p = {
-            .dim = group * (1u + round % 5u), .group = group, .extent = round % 2u};
+        const llmir_quantize_params_t p = {.dim = group * (1u + round % 5u),
+                                           .group = group,
+                                           .extent = round % 2u,
+                                           .wide = round / 2u % 2u};
         const uint32_t rows = 1u + round % 7u;
-        const size_t bytes = (size_t)rows * llmir_q8_row_bytes(p.dim, group);
+        const size_t row_bytes = llmir_q8_row_bytes(p.wide ? 2 * p.dim : p.dim, group);
+        const size_t bytes = rows * row_bytes;
         float* in = test_aligned((size_t)rows * p.dim * 4u);
         uint8_t* want = test_aligned(bytes);
+        memset(want, 0, bytes);
         uint8_t* out = test_aligned(bytes);
         for (uint32_t i = 0; i < rows * p.dim; ++i) {
             const int kind = (int)(i / group % 4u);
@@ -228,8 +268,7 @@ static void test_quantize_gives_the_bits_of_the_formula(void** state) {
                                 : (float)((int)test_random_below(&random, 255) - 127) * 0.5f;
         }
         for (uint32_t r = 0; r < rows; ++r) {
-            const size_t row_bytes = llmir_q8_row_bytes(p.dim, group);
-            reference_q8(in + (size_t)r * p.dim, p.dim, group, want + r * row_bytes);
+            reference_q8_row(in + (size_t)r * p.dim, &p, want + r * row_bytes);
         }
         for (uint32_t l = 0; l < count; ++l) {
             memset(out, 0, bytes);

@@ -246,8 +246,9 @@ static void test_plan_row_kernel_params_are_checked(void** state) {
     for (uint32_t operand = 1; operand < 4; operand += 2) {
         llmir_norm_params_t* norm = params_of(&c, find(&c, LLMIR_KERNEL_NORM, operand));
         REFUSED(&c, norm->dim, 0, 32, 96, 1u << 25, UINT32_MAX);
-        REFUSED(&c, norm->flags, 8, UINT32_MAX, LLMIR_NORM_DELTA_NORM, LLMIR_NORM_NO_OUTPUT,
-                norm->flags ^ LLMIR_NORM_ADD_DELTA, norm->flags ^ LLMIR_NORM_NO_OUTPUT);
+        REFUSED(&c, norm->flags, 16, UINT32_MAX, LLMIR_NORM_DELTA_NORM, LLMIR_NORM_NO_OUTPUT,
+                norm->flags ^ LLMIR_NORM_ADD_DELTA, norm->flags ^ LLMIR_NORM_NO_OUTPUT,
+                norm->flags ^ LLMIR_NORM_WIDE);
         REFUSED(&c, norm->out_format, 0, 2, UINT32_MAX);
         REFUSED(&c, norm->group, 0, 16, 64, 128, UINT32_MAX);
         REFUSED(&c, norm->gather, 1 - norm->gather, 2, UINT32_MAX);
@@ -256,6 +257,7 @@ static void test_plan_row_kernel_params_are_checked(void** state) {
     REFUSED(&c, quantize->dim, 0, 32, 65, UINT32_MAX, UINT32_MAX - 31);
     REFUSED(&c, quantize->group, 0, 16, 64, UINT32_MAX);
     REFUSED(&c, quantize->extent, 1, 2, UINT32_MAX);
+    REFUSED(&c, quantize->wide, 1, 2, UINT32_MAX); /* the buffer is not */
     llmir_gate_params_t* gate = params_of(&c, find(&c, LLMIR_KERNEL_GATE, UINT32_MAX));
     REFUSED(&c, gate->dim, 0, 48, 97, 1u << 31, UINT32_MAX);
     REFUSED(&c, gate->gate, 0, 3, UINT32_MAX);

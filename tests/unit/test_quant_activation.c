@@ -93,12 +93,41 @@ static void test_quant_activation_nan_and_infinity_stay_in_range(void** state) {
     }
 }
 
+/* Both halves together are a hundred times closer; the second half is the Q8 row of the rest. */
+static void test_quant_activation_wide_row_keeps_what_the_first_half_loses(void** state) {
+    (void)state;
+    test_random_t random;
+    test_random_init(&random, 2);
+    float values[COLUMNS];
+    float rest[COLUMNS];
+    float both[2 * COLUMNS];
+    row_parts_t narrow;
+    _Alignas(64) uint8_t wide[1024];
+    _Alignas(64) uint8_t second[512];
+    test_random_fill_f32(&random, values, COLUMNS, -4.0f, 4.0f);
+    quantize(values, &narrow);
+    assert_true(llmir_q8_row_bytes(2 * COLUMNS, GROUP) <= sizeof wide);
+    llmir_q8_quantize_row_wide(values, COLUMNS, GROUP, wide);
+    assert_memory_equal(wide, narrow.q, COLUMNS);
+    llmir_q8_dequantize_row(wide, 2 * COLUMNS, GROUP, both);
+    for (uint32_t i = 0; i < COLUMNS; i++) {
+        const float step = narrow.scale[i / GROUP];
+        rest[i] = values[i] - both[i];
+        assert_true(fabsf(both[i] + both[COLUMNS + i] - values[i]) <= step / 200.0f);
+    }
+    llmir_q8_quantize_row(rest, COLUMNS, GROUP, second);
+    assert_memory_equal(wide + COLUMNS, second, COLUMNS);
+    assert_memory_equal(wide + llmir_q8_sum_offset(2 * COLUMNS, GROUP) + COLUMNS / GROUP * 4,
+                        second + llmir_q8_sum_offset(COLUMNS, GROUP), COLUMNS / GROUP * 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quant_activation_random_row_is_within_half_a_step),
         cmocka_unit_test(test_quant_activation_ties_round_to_even),
         cmocka_unit_test(test_quant_activation_zero_and_tiny_groups_have_finite_results),
         cmocka_unit_test(test_quant_activation_nan_and_infinity_stay_in_range),
+        cmocka_unit_test(test_quant_activation_wide_row_keeps_what_the_first_half_loses),
     };
     return cmocka_run_group_tests_name("quant_activation", tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ FailureOr<Value> Lowering::bufferOf(Operation *op, Value value) {
   if (auto rows = dyn_cast<RankedTensorType>(value.getType()))
     columns = rows.getDimSize(1);
   else
-    columns = cast<Q8RowsType>(value.getType()).getColumns();
+    columns = cast<Q8RowsType>(value.getType()).getRowColumns();
   if (place->column != 0 || place->type().getColumns() != columns)
     return cannotLower(op, "an operand is a part of a buffer");
   return place->buffer;
@@ -50,7 +50,7 @@ FailureOr<Value> Lowering::bufferOf(Operation *op, Value value) {
 Value Lowering::newBuffer(Value value, Extent extent, StringRef name) {
   BufferType type;
   if (auto quantized = dyn_cast<Q8RowsType>(value.getType()))
-    type = BufferType::get(module.getContext(), extent, Format::Q8, quantized.getColumns(),
+    type = BufferType::get(module.getContext(), extent, Format::Q8, quantized.getRowColumns(),
                            quantized.getGroup());
   else
     type = BufferType::get(module.getContext(), extent, Format::F32,

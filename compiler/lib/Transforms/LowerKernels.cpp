@@ -109,6 +109,7 @@ LogicalResult Lowering::lowerNorm(ResidualNormOp op) {
     if (auto quantized = dyn_cast<Q8RowsType>(op.getOutput().getType())) {
       params.out_format = LLMIR_ROW_Q8;
       params.group = quantized.getGroup();
+      params.flags |= quantized.getWide() ? LLMIR_NORM_WIDE : 0u;
     }
     out = newBuffer(op.getOutput(), op.getRows() ? Extent::Outputs : Extent::Tokens, "norm");
   }
@@ -124,6 +125,7 @@ LogicalResult Lowering::lowerQuantize(QuantizeOp op) {
   params.dim = op.getType().getColumns();
   params.group = op.getType().getGroup();
   params.extent = static_cast<uint32_t>(extent);
+  params.wide = op.getType().getWide();
   Value out = newBuffer(op.getResult(), extent, "quantized");
   return writer->dispatch(op, Kernel::Quantize, &params, {*input, out});
 }
@@ -138,6 +140,8 @@ LogicalResult Lowering::emitLinear(Operation *op, llmir_linear_params_t params, 
   if (type.isInteger() && cast<BufferType>(input.getType()).getFormat() != Format::Q8)
     return cannotLower(op, "its input is not quantized; run llmir-quantize-activations");
   params.columns = type.getColumns();
+  if (type.isInteger() && cast<BufferType>(input.getType()).getColumns() != type.getColumns())
+    params.flags |= LLMIR_LINEAR_WIDE;
   params.layout = static_cast<uint32_t>(type.getLayout());
   params.group = type.getGroup();
   params.extent = static_cast<uint32_t>(cast<BufferType>(input.getType()).getExtent());

@@ -17,7 +17,7 @@ void llmir::buildLlmirPipeline(OpPassManager &manager, const LlmirPipelineOption
   manager.addPass(createMergeGateUpPass());
   manager.addPass(createKVBlockingPass({options.pageTokens}));
   manager.addNestedPass<func::FuncOp>(createFuseEpiloguesPass());
-  manager.addNestedPass<func::FuncOp>(createQuantizeActivationsPass());
+  manager.addNestedPass<func::FuncOp>(createQuantizeActivationsPass({options.activations}));
   manager.addNestedPass<func::FuncOp>(createFuseNormsPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createFormDispatchesPass());

@@ -1,8 +1,9 @@
-//===- QuantizeActivations.cpp - int8 inputs for products with integer weights ----------------===//
+//===- QuantizeActivations.cpp - integer inputs for products with integer weights -------------===//
 
 #include "llmir/Transforms/Passes.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
 
 namespace mlir::llmir {
 #define GEN_PASS_DEF_QUANTIZEACTIVATIONSPASS
@@ -14,32 +15,62 @@ using namespace mlir::llmir;
 
 namespace {
 
+/// Whether the value becomes queries, keys or values.
+bool feedsAttention(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    if (isa<ColumnsOp, RmsNormOp>(user))
+      return feedsAttention(user->getResult(0));
+    return isa<RopeOp, AppendKVOp, PagedAttentionOp>(user);
+  });
+}
+
+bool isGated(Operation *op) {
+  auto linear = dyn_cast_or_null<LinearOp>(op);
+  return isa_and_nonnull<GateOp>(op) || (linear && linear.getGate());
+}
+
 struct QuantizeActivations : llmir::impl::QuantizeActivationsPassBase<QuantizeActivations> {
+  using QuantizeActivationsPassBase::QuantizeActivationsPassBase;
+
   void runOnOperation() override {
+    if (activations != "int8" && activations != "int16" && activations != "mixed") {
+      getOperation().emitError() << "activations are int8, int16 or mixed, found '" << activations
+                                 << "'";
+      return signalPassFailure();
+    }
+    Operation *lastGate = nullptr;
+    getOperation().walk([&](Operation *op) { lastGate = isGated(op) ? op : lastGate; });
     getOperation().walk([&](Operation *op) {
       if (auto linear = dyn_cast<LinearOp>(op))
-        quantize(linear.getInputMutable(), linear.getWeight().getType());
+        quantize(linear.getInputMutable(), linear.getWeight().getType(), isWide(linear, lastGate));
       else if (auto logits = dyn_cast<LogitsOp>(op))
-        quantize(logits.getInputMutable(), logits.getWeight().getType());
+        quantize(logits.getInputMutable(), logits.getWeight().getType(), activations != "int8");
     });
     made.clear();
   }
 
 private:
-  void quantize(OpOperand &input, QTensorType weight) {
+  bool isWide(LinearOp op, Operation *lastGate) const {
+    if (activations != "mixed")
+      return activations == "int16";
+    return feedsAttention(op.getResult()) || isGated(op.getInput().getDefiningOp()) ||
+           op == lastGate || llvm::is_contained(op->getUsers(), lastGate);
+  }
+
+  void quantize(OpOperand &input, QTensorType weight, bool wide) {
     if (!weight.isInteger() || isa<Q8RowsType>(input.get().getType()))
       return;
-    Value &quantized = made[{input.get(), weight.getGroup()}];
+    auto type = Q8RowsType::get(&getContext(), weight.getColumns(), weight.getGroup(), wide);
+    Value &quantized = made[{input.get(), type}];
     if (!quantized) {
       OpBuilder builder(&getContext());
       builder.setInsertionPointAfterValue(input.get());
-      auto type = Q8RowsType::get(&getContext(), weight.getColumns(), weight.getGroup());
       quantized = builder.create<QuantizeOp>(input.get().getLoc(), type, input.get());
     }
     input.set(quantized);
   }
 
-  llvm::DenseMap<std::pair<Value, int64_t>, Value> made;
+  llvm::DenseMap<std::pair<Value, Type>, Value> made;
 };
 
 } // namespace

@@ -1,4 +1,4 @@
-// RUN: llmir-opt %s --llmir-quantize-activations --split-input-file | FileCheck %s
+// RUN: llmir-opt %s --llmir-quantize-activations=activations=int8 --split-input-file | FileCheck %s
 
 // One quantization for two products of the same group, another for a third.
 // CHECK-LABEL: @groups

@@ -124,7 +124,7 @@ Error parseContext(StringRef value, uint32_t &context) {
 Error parseValueOption(Arguments &arguments, Options &options) {
   StringRef name = arguments.name();
   std::string value;
-  const StringRef known[] = {"-o",        "--output", "--quantize",   "--target",
+  const StringRef known[] = {"-o",        "--output", "--quantize",   "--activations",  "--target",
                              "--context", "--emit",   "--dump-after", "--chat-template"};
   if (!is_contained(known, name))
     return usageError("unknown option '" + arguments.text() + "'");
@@ -140,6 +140,10 @@ Error parseValueOption(Arguments &arguments, Options &options) {
   } else if (name == "--quantize") {
     const SmallVector<StringRef> known = {"keep", "q4", "q8", "f16", "f32"};
     options.quantize = value;
+    return oneOf(name, value, known);
+  } else if (name == "--activations") {
+    const SmallVector<StringRef> known = {"mixed", "int8", "int16"};
+    options.activations = value;
     return oneOf(name, value, known);
   } else if (name == "--target") {
     return parseTarget(value, options.levels);
@@ -203,6 +207,8 @@ std::string usageText() {
          "  -o, --output FILE         what to write\n"
          "  --quantize KIND           keep (default): integer weights as they are; q4, q8, f16, "
          "f32\n"
+         "  --activations KIND        inputs of products with integer weights: mixed (default), int8 "
+         "(fastest), int16\n"
          "  --target cpu[:LEVELS]     code for these levels of x86-64, comma-separated (default: "
          "all)\n"
          "                            " +

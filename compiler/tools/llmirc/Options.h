@@ -20,6 +20,7 @@ struct Options {
   std::string model;  ///< the file to compile
   std::string output; ///< "-": standard output (text only)
   std::string quantize = "keep";
+  std::string activations = "mixed";
   std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
   uint32_t contextCount = 0;            ///< 0: what the model was trained for
   Emit emit = Emit::Bundle;

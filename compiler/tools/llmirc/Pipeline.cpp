@@ -74,6 +74,7 @@ CompileOptions Compilation::compileOptions() {
                        .Case("f16", WeightPolicy::F16)
                        .Case("f32", WeightPolicy::F32)
                        .Default(WeightPolicy::Keep);
+  result.activations = options.activations;
   result.contextCount = options.contextCount;
   if (!options.dumpAfter.empty()) {
     progress.clear();

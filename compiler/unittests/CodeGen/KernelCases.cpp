@@ -232,6 +232,8 @@ void Builder::addLinear() {
       {1536, 576, 32, 0, LLMIR_GATE_SILU, LLMIR_EXTENT_TOKENS, 0, 0.0f},
       {256, 640, 128, 0, LLMIR_GATE_GELU_TANH, LLMIR_EXTENT_TOKENS, 0, 0.0f},
       {1024, 576, 32, 0, LLMIR_GATE_NONE, LLMIR_EXTENT_OUTPUTS, 0, 30.0f},
+      {576, 1536, 32, LLMIR_LINEAR_WIDE, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
+      {64, 256, 64, LLMIR_LINEAR_WIDE, LLMIR_GATE_SILU, LLMIR_EXTENT_TOKENS, 0, 0.0f},
   };
   for (uint32_t layout : {LLMIR_LAYOUT_PANEL_F32, LLMIR_LAYOUT_PANEL_F16, LLMIR_LAYOUT_PANEL_BF16,
                           LLMIR_LAYOUT_PANEL_S4, LLMIR_LAYOUT_PANEL_U4, LLMIR_LAYOUT_PANEL_S8})
@@ -239,6 +241,9 @@ void Builder::addLinear() {
       bool isInteger = llmir_layout_is_integer(layout);
       uint32_t group = isInteger ? shape.group : 0;
       bool isGated = shape.gate != LLMIR_GATE_NONE;
+      bool isWide = shape.flags & LLMIR_LINEAR_WIDE;
+      if (isWide && !isInteger)
+        continue;
       uint32_t stride = (shape.outColumn + shape.rows + 15) / 16 * 16;
       auto linear = makeCase(
           "linear layout " + std::to_string(layout) + " rows " + std::to_string(shape.rows),
@@ -246,7 +251,7 @@ void Builder::addLinear() {
           llmir_linear_params_t{shape.rows, shape.columns, layout, group, shape.flags, shape.gate,
                                 shape.extent, shape.outColumn, stride, shape.softCap});
       if (isInteger)
-        setQ8(linear, 0, tokenCount, shape.columns, group);
+        setQ8(linear, 0, tokenCount, isWide ? 2 * shape.columns : shape.columns, group);
       else
         setF32(linear, 0, tokenCount, shape.columns);
       uint32_t weightRows = isGated ? 2 * ((shape.rows + 15) / 16 * 16) : shape.rows;

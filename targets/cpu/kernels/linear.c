@@ -8,6 +8,7 @@
  *     i   = dot(q_w[n][g], q_a[t][g])                 exact, of q - 8 for S4
  *     acc = fma((float)i * d[n][g], scale[t][g], acc)
  *     acc = fma(m[n][g], (float)sum[t][g] * scale[t][g], acc)             U4 only
+ *     wide activations: all groups of the first half, then all of the second, with the same weights
  *   float weights: linear_float.h
  *   epilogue, in this order: + bias, gate, soft cap, + what out held
  *
@@ -46,26 +47,42 @@ typedef struct linear_tile {
     const llmir_cpu_call_t* call;
     uint32_t first_token;
     uint32_t token_count;
-    uint32_t block_count; /* along the columns */
+    uint32_t block_count; /* of the weights, along the columns */
+    uint32_t half_count;  /* of the activations: 2 if they are wide */
     uint32_t pass_blocks; /* that one pass takes at most: bounded by the terms */
     float* sums;          /* [weight panel of the strip][token block][16], 64-byte aligned */
     linear_term_t* terms; /* [token][blocks of the pass] */
 } linear_tile_t;
+
+/* Blocks of the activations that passes over several weight panels share. Block b of wide
+ * activations, of which there are 2 * block_count, meets block b % block_count of the weights. */
+typedef struct linear_span {
+    uint32_t begin;
+    uint32_t count;
+    uint32_t term_stride; /* terms between two tokens */
+    const linear_term_t* terms;
+} linear_span_t;
 
 LLMIR_VEC const uint8_t* tile_activations(const linear_tile_t* tile) {
     return (const uint8_t*)tile->call->operands[0] +
            (size_t)tile->first_token * tile->call->row_bytes[0];
 }
 
+/* Columns of a row of activations. */
+LLMIR_VEC uint32_t tile_row_columns(const linear_tile_t* tile) {
+    return tile->params->columns * tile->half_count;
+}
+
 /* Makes the terms of blocks [begin, begin + count) for all tokens of the tile. */
 LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t count) {
     const llmir_linear_params_t* p = tile->params;
     const int32_t offset = p->layout == LLMIR_LAYOUT_PANEL_S4 ? -8 : -128;
+    const uint32_t columns = tile_row_columns(tile);
     for (uint32_t t = 0; t < tile->token_count; t++) {
         const uint8_t* row = tile_activations(tile) + (size_t)t * tile->call->row_bytes[0];
-        const float* scales = (const float*)(row + llmir_q8_scale_offset(p->columns)) + begin;
+        const float* scales = (const float*)(row + llmir_q8_scale_offset(columns)) + begin;
         const int32_t* sums =
-            (const int32_t*)(row + llmir_q8_sum_offset(p->columns, p->group)) + begin;
+            (const int32_t*)(row + llmir_q8_sum_offset(columns, p->group)) + begin;
         linear_term_t* terms = tile->terms + (size_t)t * count;
         if (p->layout == LLMIR_LAYOUT_PANEL_U4) {
             for (uint32_t g = 0; g < count; g++) {
@@ -79,21 +96,24 @@ LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t cou
     }
 }
 
-/* Adds the products of blocks [begin, begin + count) of one weight panel to `sums`. */
-LLMIR_VEC void tile_run_pass(
-    const linear_tile_t* tile, uint32_t weight_panel, uint32_t begin, uint32_t count, float* sums) {
+/* Adds the products of a span with one weight panel to `sums`. */
+LLMIR_VEC void tile_run_pass(const linear_tile_t* tile,
+                             uint32_t weight_panel,
+                             const linear_span_t* span,
+                             float* sums) {
     const llmir_linear_params_t* p = tile->params;
     const uint8_t* row = tile_activations(tile);
     linear_pass_t pass;
     pass.block_bytes = llmir_block_bytes(p->layout, p->group);
     pass.blocks = (const uint8_t*)tile->call->operands[1] +
-                  ((size_t)weight_panel * tile->block_count + begin) * pass.block_bytes;
-    pass.block_count = count;
+                  ((size_t)weight_panel * tile->block_count + span->begin % tile->block_count) *
+                      pass.block_bytes;
+    pass.block_count = span->count;
     pass.rows = row;
     pass.row_bytes = tile->call->row_bytes[0];
     pass.token_count = tile->token_count;
-    pass.term_stride = count;
-    pass.terms = tile->terms;
+    pass.term_stride = span->term_stride;
+    pass.terms = span->terms;
     pass.sums = sums;
     if (!llmir_layout_is_integer(p->layout)) {
         pass.group = 1;
@@ -102,8 +122,8 @@ LLMIR_VEC void tile_run_pass(
         return;
     }
     pass.group = p->group;
-    pass.rows = row + (size_t)begin * p->group;
-    pass.scales = row + llmir_q8_scale_offset(p->columns) + (size_t)begin * 4;
+    pass.rows = row + (size_t)span->begin * p->group;
+    pass.scales = row + llmir_q8_scale_offset(tile_row_columns(tile)) + (size_t)span->begin * 4;
     linear_integer_pass(&pass, p->layout);
 }
 
@@ -118,14 +138,19 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
             v16_store(tile->sums + i * TOKEN_FLOATS + t * LLMIR_PANEL_ROWS, v16_zero());
         }
     }
-    for (uint32_t begin = 0; begin < tile->block_count; begin += tile->pass_blocks) {
-        const uint32_t left = tile->block_count - begin;
-        const uint32_t blocks = left < tile->pass_blocks ? left : tile->pass_blocks;
-        if (!terms_are_made) {
-            tile_make_terms(tile, begin, blocks);
+    const uint32_t total = tile->block_count * tile->half_count;
+    linear_span_t span = {0, 0, total, tile->terms};
+    for (; span.begin < total; span.begin += span.count) {
+        const uint32_t left = tile->block_count - span.begin % tile->block_count;
+        span.count = left < tile->pass_blocks ? left : tile->pass_blocks;
+        if (terms_are_made) {
+            span.terms = tile->terms + span.begin;
+        } else {
+            span.term_stride = span.count;
+            tile_make_terms(tile, span.begin, span.count);
         }
         for (uint32_t i = 0; i < count; i++) {
-            tile_run_pass(tile, first + i, begin, blocks, tile->sums + i * TOKEN_FLOATS);
+            tile_run_pass(tile, first + i, &span, tile->sums + i * TOKEN_FLOATS);
         }
     }
 }
@@ -166,10 +191,12 @@ LLMIR_VEC void tile_run(linear_tile_t* tile, uint32_t first, uint32_t end) {
     const uint32_t per_output = p->gate != LLMIR_GATE_NONE ? 2 : 1; /* weight panels */
     const int is_integer = llmir_layout_is_integer(p->layout);
     tile->block_count = is_integer ? p->columns / p->group : p->columns;
+    tile->half_count = p->flags & LLMIR_LINEAR_WIDE ? 2 : 1;
+    const uint32_t total = tile->block_count * tile->half_count;
     tile->pass_blocks = is_integer ? LINEAR_MAX_TERMS / tile->token_count : p->columns;
-    const int terms_are_made = tile->block_count <= tile->pass_blocks || !is_integer;
+    const int terms_are_made = total <= tile->pass_blocks || !is_integer;
     if (terms_are_made && is_integer) {
-        tile_make_terms(tile, 0, tile->block_count);
+        tile_make_terms(tile, 0, total);
     }
     for (uint32_t panel = first; panel < end;) {
         const uint32_t left = end - panel;

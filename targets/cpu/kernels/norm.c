@@ -61,15 +61,24 @@ LLMIR_OUTLINE void norm_store_f32(const norm_row_t* row,
     }
 }
 
-LLMIR_OUTLINE void norm_store_q8(
-    const norm_row_t* row, const float* weight, float inverse, uint8_t* out, uint32_t group) {
-    const llmir_q8_row_t q8 = llmir_q8_row(out, row->dim, group);
+LLMIR_OUTLINE void norm_store_q8(const norm_row_t* row,
+                                 const float* weight,
+                                 float inverse,
+                                 uint8_t* out,
+                                 uint32_t group,
+                                 int wide) {
+    const uint32_t group_count = row->dim / group;
+    const llmir_q8_row_t q8 = llmir_q8_row(out, wide ? 2 * row->dim : row->dim, group);
     float values[LLMIR_Q8_MAX_GROUP];
-    for (uint32_t g = 0; g < row->dim / group; ++g) {
+    for (uint32_t g = 0; g < group_count; ++g) {
         for (uint32_t i = 0; i < group; i += LLMIR_LANES) {
             v16_store(values + i, norm_output(row, weight, v16_set1(inverse), g * group + i));
         }
-        llmir_q8_group_store(q8, g, values, group);
+        if (wide) {
+            llmir_q8_group_store_wide(q8, g, group_count, values, group);
+        } else {
+            llmir_q8_group_store(q8, g, values, group);
+        }
     }
 }
 
@@ -114,7 +123,7 @@ void LLMIR_KERNEL_NAME(norm)(const llmir_cpu_call_t* call,
         }
         uint8_t* out = (uint8_t*)call->operands[4] + (size_t)r * call->row_bytes[4];
         if (p->out_format == LLMIR_ROW_Q8) {
-            norm_store_q8(&row, weight, inverse, out, p->group);
+            norm_store_q8(&row, weight, inverse, out, p->group, (p->flags & LLMIR_NORM_WIDE) != 0);
         } else {
             norm_store_f32(&row, weight, inverse, (float*)out);
         }

@@ -6,8 +6,6 @@
 #include "quant/activation.h"
 #include "targets/cpu/kernels/vec16.h"
 
-#define LLMIR_Q8_MAX_GROUP 128u
-
 /* The three parts of one row. */
 typedef struct llmir_q8_row {
     int8_t* q;    /* [columns] */
@@ -44,6 +42,19 @@ LLMIR_VEC void llmir_q8_group_store(llmir_q8_row_t row,
     }
     row.scale[index] = max / 127.0f;
     row.sum[index] = v16i_sum(sum);
+}
+
+/* Writes groups `index` and group_count + `index` of a wide row, which has 2 * group_count. */
+LLMIR_VEC void llmir_q8_group_store_wide(
+    llmir_q8_row_t row, uint32_t index, uint32_t group_count, const float* x, uint32_t group) {
+    float rest[LLMIR_Q8_MAX_GROUP];
+    llmir_q8_group_store(row, index, x, group);
+    const v16f scale = v16_set1(row.scale[index]);
+    for (uint32_t i = 0; i < group; i += LLMIR_LANES) {
+        const v16f kept = v16_mul(v16_load_i8(row.q + index * group + i), scale);
+        v16_store(rest + i, v16_sub(v16_load(x + i), kept));
+    }
+    llmir_q8_group_store(row, group_count + index, rest, group);
 }
 
 #endif /* LLMIR_CPU_Q8_ROWS_H */

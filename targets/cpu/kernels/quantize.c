@@ -19,9 +19,14 @@ void LLMIR_KERNEL_NAME(quantize)(const llmir_cpu_call_t* call,
     for (uint32_t r = rows.begin; r < rows.end; ++r) {
         const uint8_t* in = (const uint8_t*)call->operands[0] + (size_t)r * call->row_bytes[0];
         uint8_t* out = (uint8_t*)call->operands[1] + (size_t)r * call->row_bytes[1];
-        const llmir_q8_row_t q8 = llmir_q8_row(out, p->dim, p->group);
+        const llmir_q8_row_t q8 = llmir_q8_row(out, p->wide ? 2 * p->dim : p->dim, p->group);
         for (uint32_t g = 0; g < group_count; ++g) {
-            llmir_q8_group_store(q8, g, (const float*)in + g * p->group, p->group);
+            const float* x = (const float*)in + g * p->group;
+            if (p->wide) {
+                llmir_q8_group_store_wide(q8, g, group_count, x, p->group);
+            } else {
+                llmir_q8_group_store(q8, g, x, p->group);
+            }
         }
     }
 }

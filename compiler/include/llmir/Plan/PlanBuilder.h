@@ -39,6 +39,7 @@ enum class WeightPolicy {
 
 struct CompileOptions {
   WeightPolicy weights = WeightPolicy::Keep;
+  std::string activations = "mixed"; ///< as the pass llmir-quantize-activations takes it
   int64_t contextCount = 0;   ///< positions to plan for, 0: what the model was trained for
   uint32_t chunkTokens = 256; ///< largest T of one pass that the plan recommends
   uint32_t pageTokens = 0;    ///< tokens of a KV page, 0: chosen from the model

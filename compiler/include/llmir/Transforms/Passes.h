@@ -19,6 +19,8 @@ namespace mlir::llmir {
 struct LlmirPipelineOptions : PassPipelineOptions<LlmirPipelineOptions> {
   Option<std::string> policy{*this, "policy", llvm::cl::desc("keep, q4, q8, f16 or f32"),
                              llvm::cl::init("keep")};
+  Option<std::string> activations{*this, "activations", llvm::cl::desc("int8, int16 or mixed"),
+                                  llvm::cl::init("mixed")};
   Option<int64_t> pageTokens{*this, "page-tokens", llvm::cl::desc("page size, 0: choose"),
                              llvm::cl::init(0)};
 };

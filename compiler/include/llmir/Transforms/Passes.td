@@ -127,9 +127,14 @@ def KVBlockingPass : Pass<"llmir-kv-blocking", "::mlir::ModuleOp"> {
 }
 
 def QuantizeActivationsPass : Pass<"llmir-quantize-activations", "::mlir::func::FuncOp"> {
-  let summary = "int8 inputs for products with integer weights";
+  let summary = "integer inputs for products with integer weights";
   let description = [{
-    Inserts one `llmir.quantize` per value and group.
+    Inserts one `llmir.quantize` per value, group and width. `activations` says which products get wide
+    rows, which cost a second integer product and make rounding negligible (docs/QUANT.md has figures):
+
+    - `int8`: none; `int16`: all;
+    - `mixed`: those that lose most to int8 for what they cost: logits, queries, keys and values, the
+      product behind a gate, and the last gated product.
 
     ```
     llmir.linear %x, %w : tensor<?x576xf32>, !llmir.qtensor<576x576, panel_u4, 32> -> ...
@@ -138,6 +143,8 @@ def QuantizeActivationsPass : Pass<"llmir-quantize-activations", "::mlir::func::
     llmir.linear %q, %w : !llmir.q8_rows<576, 32>, !llmir.qtensor<576x576, panel_u4, 32> -> ...
     ```
   }];
+  let options = [Option<"activations", "activations", "std::string", "\"mixed\"",
+                        "int8, int16 or mixed">];
   let dependentDialects = ["::mlir::llmir::LLMIRDialect"];
 }
 

@@ -312,29 +312,34 @@ private:
       return success();
     return success(succeeded(vector(3, p.dim)) &&
                    succeeded(buffer(4, p.gather ? Extent::Outputs : Extent::Tokens,
-                                    static_cast<Format>(p.out_format), p.dim, p.group)));
+                                    static_cast<Format>(p.out_format),
+                                    rowColumns(p.dim, p.flags & LLMIR_NORM_WIDE), p.group)));
   }
+
+  /// Columns of quantized rows; wide ones have two for each value.
+  static uint32_t rowColumns(uint32_t columns, bool wide) { return wide ? 2 * columns : columns; }
 
   LogicalResult quantize(const llmir_quantize_params_t &p) {
     auto extent = static_cast<Extent>(p.extent);
     return success(succeeded(buffer(0, extent, Format::F32, p.dim)) &&
-                   succeeded(buffer(1, extent, Format::Q8, p.dim, p.group)));
+                   succeeded(buffer(1, extent, Format::Q8, rowColumns(p.dim, p.wide), p.group)));
   }
 
   LogicalResult linear(const llmir_linear_params_t &p) {
     auto extent = static_cast<Extent>(p.extent);
     Format format = llmir_layout_is_integer(p.layout) ? Format::Q8 : Format::F32;
     uint32_t weightRows = p.gate ? 2 * 16 * llmir_panel_count(p.rows) : p.rows;
-    if (failed(buffer(0, extent, format, p.columns, p.group)) ||
+    uint32_t columns = rowColumns(p.columns, p.flags & LLMIR_LINEAR_WIDE);
+    if (failed(buffer(0, extent, format, columns, p.group)) ||
         failed(matrix(1, weightRows, p.columns, p.layout, p.group)) ||
         failed(paired(p.flags & LLMIR_LINEAR_BIAS, 2)) ||
         (p.flags & LLMIR_LINEAR_BIAS && failed(vector(2, p.rows))) ||
         failed(strided(3, extent, p.out_stride)))
       return failure();
-    uint32_t columns = columnsOf(3);
-    if (p.out_column % 16 != 0 || p.out_column > columns || p.rows > columns - p.out_column)
+    uint32_t room = columnsOf(3);
+    if (p.out_column % 16 != 0 || p.out_column > room || p.rows > room - p.out_column)
       return op.emitOpError() << "writes columns " << p.out_column << " to "
-                              << uint64_t(p.out_column) + p.rows << " of " << columns
+                              << uint64_t(p.out_column) + p.rows << " of " << room
                               << "; the first must be a multiple of 16";
     return success();
   }

@@ -49,7 +49,8 @@ static constexpr KernelOperand kNormOperands[] = {{"x", kBuffer, kReadWrite, fal
 
 static constexpr ParamField kQuantizeFields[] = {FIELD(llmir_quantize_params_t, dim, U32),
                                                  FIELD(llmir_quantize_params_t, group, U32),
-                                                 FIELD(llmir_quantize_params_t, extent, Extent)};
+                                                 FIELD(llmir_quantize_params_t, extent, Extent),
+                                                 FIELD(llmir_quantize_params_t, wide, U32)};
 static constexpr KernelOperand kInOutOperands[] = {{"in", kBuffer, kRead, false},
                                                    {"out", kBuffer, kWrite, false}};
 
@@ -113,8 +114,9 @@ const KernelInfo &llmir_exec::getKernelInfo(Kernel kernel) {
 
 /// The words of flag fields; bit i is word i.
 static ArrayRef<StringLiteral> flagWords(FieldKind kind) {
-  static constexpr StringLiteral linear[] = {"bias", "add"};
-  static constexpr StringLiteral norm[] = {"add_delta", "delta_norm", "no_output"};
+  static constexpr StringLiteral linear[] = {"bias", "add", "wide"};
+  static constexpr StringLiteral norm[] = {"add_delta", "delta_norm", "no_output",
+                                           "wide"};
   static constexpr StringLiteral qkv[] = {"norm", "rope"};
   switch (kind) {
   case FieldKind::LinearFlags:

@@ -73,12 +73,30 @@ LogicalResult QTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 LogicalResult Q8RowsType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t columns,
-                                 int64_t group) {
+                                 int64_t group, bool) {
   if (!isGroup(group))
     return emitError() << "groups of quantized rows are 32, 64 or 128 columns, found " << group;
   if (columns <= 0 || columns % group != 0)
     return emitError() << columns << " columns are no multiple of the group of " << group;
   return success();
+}
+
+/// `<columns, group[, wide]>`.
+Type Q8RowsType::parse(AsmParser &parser) {
+  int64_t columns = 0, group = 0;
+  SMLoc location = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseInteger(columns) || parser.parseComma() ||
+      parser.parseInteger(group))
+    return Type();
+  bool wide = succeeded(parser.parseOptionalComma());
+  if ((wide && parser.parseKeyword("wide")) || parser.parseGreater())
+    return Type();
+  return getChecked([&] { return parser.emitError(location); }, parser.getContext(), columns, group,
+                    wide);
+}
+
+void Q8RowsType::print(AsmPrinter &printer) const {
+  printer << '<' << getColumns() << ", " << getGroup() << (getWide() ? ", wide" : "") << '>';
 }
 
 LogicalResult PagedKVType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t kvHeads,

@@ -55,16 +55,21 @@ def LLMIR_Q8Rows : LLMIR_Type<"Q8Rows", "q8_rows"> {
   let description = [{
     Rows of quantized activations, one per token: int8 values, and per group of columns a scale and
     the sum of the values (`quant/activation.h`). `<columns, group>`; the group is 32, 64 or 128 and
-    divides the columns.
+    divides the columns. `wide` rows hold every value as two int8, the second for what the first left
+    over: about 15 bits.
 
     Example:
 
     ```mlir
-    func.func private @activations(!llmir.q8_rows<576, 32>)
+    func.func private @activations(!llmir.q8_rows<576, 32>, !llmir.q8_rows<1536, 32, wide>)
     ```
   }];
-  let parameters = (ins "int64_t":$columns, "int64_t":$group);
-  let assemblyFormat = "`<` $columns `,` $group `>`";
+  let parameters = (ins "int64_t":$columns, "int64_t":$group, "bool":$wide);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    /// Columns of a row in memory.
+    int64_t getRowColumns() const { return getWide() ? 2 * getColumns() : getColumns(); }
+  }];
 }
 
 def LLMIR_PagedKV : LLMIR_Type<"PagedKV", "paged_kv"> {
