@@ -23,8 +23,16 @@ install_packages() {
         as_root=sudo
     fi
     echo "installing:$missing" >&2
-    $as_root apt-get update -qq >&2 &&
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+    # A mirror in the middle of a synchronisation fails both steps for a moment, and an index that fails to load need
+    # not be one that the packages come from: the installation decides.
+    for pause in 0 10 30 60; do
+        sleep $pause
+        $as_root apt-get update -qq >&2 || echo "warning: apt-get update failed" >&2
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2 &&
+            return 0
+    done
+    echo "error: these packages could not be installed:$missing" >&2
+    return 1
 }
 
 # What the compiler needs; the runtime alone needs the first line only.
