@@ -21,7 +21,8 @@ static llmir_status_t check_call(const llmir_model_t* model,
     }
     if (llmir_model_chat_table(model) == NULL) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
-                          "the bundle has no chat template; feed text or token ids");
+                          "the bundle has no chat template: compile the model with "
+                          "--chat-template, or feed it text (llmir-chat --raw)");
     }
     return LLMIR_STATUS_OK;
 }

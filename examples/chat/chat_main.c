@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
         chat_catch_interrupt(&chat);
         if (options.prompt != NULL) {
             result = chat_turn(&chat, options.prompt);
-            if (!options.raw) {
+            if (result == 0 && !options.raw) {
                 putchar('\n');
             }
             if (options.stats) {

@@ -22,9 +22,11 @@ static const char help_text[] =
 
 /* What the signal handler reaches; set only while a conversation runs. */
 static llmir_session_t* volatile interrupted_session;
+static volatile sig_atomic_t interrupt_seen;
 
 static void on_interrupt(int signal_number) {
     (void)signal_number;
+    interrupt_seen = 1;
     if (interrupted_session != NULL) {
         llmir_session_cancel(interrupted_session);
     }
@@ -63,14 +65,29 @@ static char* read_plain_line(int with_prompt) {
     return line;
 }
 
+#ifdef LLMIR_CHAT_LIBEDIT
+/* The same with line editing, which gives a line up when Ctrl-C interrupts it. */
+static char* read_edited_line(void) {
+    char* line = NULL;
+    do {
+        if (interrupt_seen) {
+            fputc('\n', stdout);
+        }
+        interrupt_seen = 0;
+        line = readline("> ");
+    } while (line == NULL && interrupt_seen);
+    interrupt_seen = 0;
+    if (line != NULL && line[0] != '\0') {
+        add_history(line);
+    }
+    return line;
+}
+#endif
+
 static char* read_line(int is_terminal) {
 #ifdef LLMIR_CHAT_LIBEDIT
     if (is_terminal) {
-        char* line = readline("> ");
-        if (line != NULL && line[0] != '\0') {
-            add_history(line);
-        }
-        return line;
+        return read_edited_line();
     }
 #endif
     return read_plain_line(is_terminal);

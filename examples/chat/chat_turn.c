@@ -48,6 +48,23 @@ static void note_finish(const llmir_piece_t* piece) {
     }
 }
 
+/* Shows the text at once. Ctrl-C may interrupt the writing, which then goes on. */
+static llmir_status_t write_piece(const llmir_piece_t* piece, llmir_error_t* error) {
+    int is_written = fwrite(piece->text, 1, piece->text_bytes, stdout) == piece->text_bytes;
+    while (is_written && fflush(stdout) != 0) {
+        is_written = errno == EINTR;
+        if (is_written) {
+            clearerr(stdout);
+        }
+    }
+    if (!is_written) {
+        (void)snprintf(error->message, sizeof(error->message), "cannot write standard output: %s",
+                       strerror(errno));
+        return LLMIR_STATUS_IO;
+    }
+    return LLMIR_STATUS_OK;
+}
+
 /* Generates until the model ends its turn, a limit is met or Ctrl-C. */
 static llmir_status_t stream_answer(chat_t* chat, double start_ms, llmir_error_t* error) {
     const double answer_start = input_now_ms();
@@ -61,8 +78,9 @@ static llmir_status_t stream_answer(chat_t* chat, double start_ms, llmir_error_t
             chat->last.first_token_ms = input_now_ms() - start_ms;
         }
         chat->last.answer_tokens += piece.token >= 0;
-        fwrite(piece.text, 1, piece.text_bytes, stdout);
-        fflush(stdout);
+        if (write_piece(&piece, error) != LLMIR_STATUS_OK) {
+            return LLMIR_STATUS_IO;
+        }
     } while (piece.finish == LLMIR_FINISH_NONE);
     note_finish(&piece);
     chat->last.answer_ms = input_now_ms() - answer_start;

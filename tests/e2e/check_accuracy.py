@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Compares compiled bundles with the independent float32 reference, and bundles with themselves bit by bit.
 
-    check_accuracy.py --llmirc PATH --logits-dump PATH --work DIR [--models tiny|NAME=FILE.gguf ...] [--prompts N]
+    check_accuracy.py [--models MODEL ...] [--prompts N]
+
+A model is `architectures` (a tiny random one of each), `types` (one of each type of tensor), or NAME=FILE.gguf.
 
 For each model: compile it as it is (integer path) and with float weights (float path), run prompts of 5 to 600
 tokens, and compare log-probabilities of the reference's top 20 at the last tokens. Then run one prompt again with
 other thread counts, chunks, code paths, ISA levels and a neighbour session: every byte must be equal.
-Needs numpy and gguf (PyPI)."""
+Prompts of real models are cut out of the text in data/, those of tiny ones are random. Needs numpy and gguf (PyPI);
+e2e.py tells where the programs are."""
 
 import argparse
 import pathlib
@@ -15,14 +18,15 @@ import sys
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import make_tiny_gguf  # noqa: E402
-import reference  # noqa: E402
+import e2e
+import make_tiny_gguf
+import reference
 
 # Bounds of log-probability differences over the reference's top 20: (median, worst).
 INTEGER_BOUND = (0.05, 0.5)
 FLOAT_BOUND = (0.001, 0.01)
 PROMPT_LENGTHS = (5, 16, 33, 64, 100, 200, 400, 600)
+TEXT = pathlib.Path(__file__).parent / "data" / "constitution.txt"
 COMPARED_TAIL = 4  # last positions of each prompt that are compared
 LEVELS = {"v2": 0x102, "v3": 0x103, "v4-vnni": 0x105}
 
@@ -39,13 +43,8 @@ def run(command, ids=None):
     return result.stdout, result.stderr.decode()
 
 
-def dump(tool, bundle, ids, *options):
-    return run([tool, bundle, *options], ids)[0]
-
-
-def compile_model(llmirc, source, out, *options):
-    run([llmirc, source, "-o", out, "--quiet", *options])
-    return out
+def dump(bundle, ids, *options):
+    return run([e2e.BIN / "logits_dump", bundle, *options], ids)[0]
 
 
 def prompts_of(vocab, lengths, seed):
@@ -54,14 +53,15 @@ def prompts_of(vocab, lengths, seed):
     return [generator.integers(3, min(vocab, 20000), size=n).tolist() for n in lengths]
 
 
-def text_prompts(ids, lengths):
+def text_prompts(bundle, lengths):
     """Prompts cut out of a real text's ids, at different places."""
+    text = " ".join(TEXT.read_text().split())
+    ids = [int(word) for word in e2e.run("llmir-tokenize", bundle, stdin=text).stdout.split()]
     return [ids[i * 613 : i * 613 + n] for i, n in enumerate(lengths)]
 
 
-def differences(model, logits, ids):
+def differences(expected, logits, ids):
     """Absolute log-probability differences of the reference's top 20 at the last positions."""
-    expected = model.logits(ids)
     found = np.frombuffer(logits, dtype="<f4").reshape(len(ids), -1)
     result = []
     for row in range(max(0, len(ids) - COMPARED_TAIL), len(ids)):
@@ -79,19 +79,25 @@ def check_bound(label, values, bound):
         raise Failure(line)
 
 
-def check_accuracy(arguments, name, source, prompts):
+PATHS = (  # how a model is compiled and run, and what it must reach
+    ("integer", (), (), INTEGER_BOUND),
+    ("float", ("--quantize", "f32"), ("--kv", 1), FLOAT_BOUND),
+)
+
+
+def check_accuracy(name, source, is_tiny, lengths):
+    """Returns the bundle of the integer path, and a prompt for it."""
     model = reference.Reference(source)
-    paths = (
-        ("integer path", ("--quantize", "keep"), (), INTEGER_BOUND),
-        ("float path", ("--quantize", "f32"), ("--kv", 1), FLOAT_BOUND),
-    )
-    for path, compile_options, run_options, bound in paths:
-        bundle = arguments.work / f"{name}-{path.split()[0]}.llmir"
-        compile_model(arguments.llmirc, source, bundle, *compile_options)
+    bundles = [e2e.compile_model(source, e2e.WORK / f"{name}-{path}.llmir", *options) for path, options, _, _ in PATHS]
+    vocab = model.weights["token_embd.weight"].shape[0]
+    prompts = prompts_of(vocab, lengths, seed=7) if is_tiny else text_prompts(bundles[0], lengths)
+    expected = [model.logits(ids) for ids in prompts]
+    for bundle, (path, _, options, bound) in zip(bundles, PATHS):
         values = []
-        for ids in prompts:
-            values.extend(differences(model, dump(arguments.logits_dump, bundle, ids, "--threads", 2, *run_options), ids))
-        check_bound(f"{name}, {path}, {len(prompts)} prompts", values, bound)
+        for ids, rows in zip(prompts, expected):
+            values.extend(differences(rows, dump(bundle, ids, "--threads", 2, *options), ids))
+        check_bound(f"{name}, {path} path, {len(prompts)} prompts", values, bound)
+    return bundles[0], prompts[min(4, len(prompts) - 1)]
 
 
 def variations(info, count):
@@ -107,13 +113,13 @@ def variations(info, count):
         yield ("--level", LEVELS["v3"], "--no-code")
 
 
-def check_same_bits(arguments, name, bundle, ids):
-    first, info = run([arguments.logits_dump, bundle], ids)
+def check_same_bits(name, bundle, ids):
+    first, info = run([e2e.BIN / "logits_dump", bundle], ids)
     if "bundle" not in info:
         raise Failure(f"{name}: the bundle's code is not used: {info.strip()}")
     count = 0
     for options in variations(info, len(ids)):
-        if dump(arguments.logits_dump, bundle, ids, *options) != first:
+        if dump(bundle, ids, *options) != first:
             raise Failure(f"{name}: other bits with {' '.join(map(str, options))}")
         count += 1
     print(f"{name}: same bits in {count} variations ({info.strip()})", flush=True)
@@ -121,30 +127,23 @@ def check_same_bits(arguments, name, bundle, ids):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--llmirc", required=True)
-    parser.add_argument("--logits-dump", required=True)
-    parser.add_argument("--work", required=True, type=pathlib.Path)
-    parser.add_argument("--models", nargs="+", default=["tiny"])
-    parser.add_argument("--ids-file", type=pathlib.Path, help="ids of a real text, for prompts of real models")
+    parser.add_argument("--models", nargs="+", default=list(make_tiny_gguf.SETS))
     parser.add_argument("--prompts", type=int, default=len(PROMPT_LENGTHS))
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
-    lengths = PROMPT_LENGTHS[: arguments.prompts]
+    e2e.WORK.mkdir(parents=True, exist_ok=True)
+    # As many as asked, from the shortest to the longest.
+    places = np.linspace(0, len(PROMPT_LENGTHS) - 1, arguments.prompts).round().astype(int)
+    lengths = [PROMPT_LENGTHS[i] for i in places]
     try:
         for entry in arguments.models:
-            if entry == "tiny":
-                models = [(path.stem, path) for path in make_tiny_gguf.write_all(arguments.work)]
-            else:
-                name, _, path = entry.partition("=")
-                models = [(name, pathlib.Path(path))]
+            is_tiny = entry in make_tiny_gguf.SETS
+            name, _, path = entry.partition("=")
+            models = [(name, pathlib.Path(path))]
+            if is_tiny:
+                models = [(path.stem, path) for path in make_tiny_gguf.write_set(e2e.WORK / entry, entry)]
             for name, source in models:
-                vocab = reference.Reference(source).weights["token_embd.weight"].shape[0]
-                if arguments.ids_file and entry != "tiny":
-                    prompts = text_prompts(reference.parse_ids(arguments.ids_file.read_text()), lengths)
-                else:
-                    prompts = prompts_of(vocab, lengths, seed=7)
-                check_accuracy(arguments, name, source, prompts)
-                check_same_bits(arguments, name, arguments.work / f"{name}-integer.llmir", prompts[min(4, len(prompts) - 1)])
+                bundle, ids = check_accuracy(name, source, is_tiny, lengths)
+                check_same_bits(name, bundle, ids)
     except Failure as failure:
         print(f"check_accuracy: error: {failure}", file=sys.stderr)
         return 1

@@ -2,7 +2,7 @@
 """Tiny random models of every supported architecture as GGUF files: the same seed gives the same bytes.
 
     make_tiny_gguf.py OUT.gguf [--arch NAME] [--type TYPE] [--seed N] [--split N]
-    make_tiny_gguf.py --all FOLDER            the set that the end-to-end tests compile
+    make_tiny_gguf.py --all FOLDER            the sets that the end-to-end tests compile
 
 Weights are scaled so that activations stay of order one and logits separate. The tokenizer is trained on a few
 lines of text: bytes, some merges and the control tokens of the chat template. Needs numpy and gguf (PyPI)."""
@@ -248,17 +248,18 @@ def write(path, name="llama", quantization="Q4_1", seed=0, split=0):
     return sorted(path.parent.glob(f"{path.stem}-00001-of-*.gguf"))[0]
 
 
-# One model per architecture, and one per encoding.
-ALL = [(name, "Q4_1") for name in SHAPES if name != "llama"]
-ALL += [("llama", kind) for kind in ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
-                                     "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")]
+ENCODINGS = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
+SETS = {
+    "architectures": [(name, "Q4_1") for name in SHAPES],
+    "types": [("llama", kind) for kind in ENCODINGS],
+}
 
 
-def write_all(folder, seed=0):
-    """Writes the whole set; returns the paths."""
+def write_set(folder, name, seed=0):
+    """Writes one of the sets; returns the paths."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return [write(folder / f"tiny-{name}-{kind.lower()}.gguf", name, kind, seed) for name, kind in ALL]
+    return [write(folder / f"tiny-{shape}-{kind.lower()}.gguf", shape, kind, seed) for shape, kind in SETS[name]]
 
 
 def main():
@@ -271,7 +272,7 @@ def main():
     parser.add_argument("--all", type=pathlib.Path, metavar="FOLDER")
     arguments = parser.parse_args()
     if arguments.all:
-        paths = write_all(arguments.all, arguments.seed)
+        paths = [path for name in SETS for path in write_set(arguments.all, name, arguments.seed)]
     elif arguments.out:
         paths = [write(arguments.out, arguments.arch, arguments.type, arguments.seed, arguments.split)]
     else:
