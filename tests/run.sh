@@ -1,7 +1,7 @@
 #!/bin/sh
 # What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh              the release preset: runtime and compiler with all tests
+#   sh tests/run.sh              the quick start, then the release preset: runtime and compiler with all tests
 #   sh tests/run.sh asan tsan    other stages: release asan tsan clang
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
@@ -54,6 +54,14 @@ cmocka_summary() {
 
 prepare_python
 prepare_model
+if [ $# -eq 0 ]; then
+    if [ -n "${LLMIR_SMOLLM2_GGUF:-}" ]; then # the same file for the quick start: fetched once
+        mkdir -p build-quickstart
+        [ -f build-quickstart/smollm2.gguf ] || ln "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf 2>/dev/null ||
+            cp "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf
+    fi
+    sh tests/check_quickstart.sh
+fi
 [ $# -gt 0 ] || set -- release
 for name in "$@"; do
     stage "$name"
