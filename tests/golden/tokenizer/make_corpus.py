@@ -13,13 +13,17 @@ ties at random; the vocabularies in the tree are therefore kept unless --train a
 corpus.txt holds one text a line, with \\n \\r \\t \\\\ and \\xNN for bytes. A line of an ids file
 holds the ids of that text without control tokens and, after a tab, with them where they differ; "-"
 where the reference cannot tell: its unigram model takes the names of control and byte tokens in plain
-text for those tokens, which SentencePiece does not."""
+text for those tokens, which SentencePiece does not.
+
+The reference takes valid text only. A byte that is no UTF-8 is defined as a character of no category, and
+its reference is made from that of a stand-in, a character of private use without a token: see invalid_ids()."""
 
 import json
 import random
 import re
 import struct
 import sys
+import unicodedata
 from pathlib import Path
 
 from tokenizers import (AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers,
@@ -212,6 +216,28 @@ a<|endoftext|>b <|endoftext|> c\n<|endoftext|>\n
 <s> </s> <unk> <bos> <0x41> <0x0A>
 """
 
+# Bytes that are no UTF-8: alone, truncated, overlong, surrogates, beyond U+10FFFF, beside all kinds of characters.
+INVALID = r"""
+\xff
+\xff\xfe text \xff
+a\x80b \x80 c\xbf
+\xc3
+caf\xc3
+\xc3( x\xc3\xa9\xc3 \xa9\xc3
+\xe2\x82 \xe2\x82\xac \xe2\x82
+\xf0\x9f\x91 \xf0\x9f\x91\x8d\xf0\x9f\x91 \xf0\x9f\xf0
+\xc0\x80 \xc1\xbf \xe0\x80\x80 \xf0\x80\x80\x80
+\xed\xa0\x80 \xed\xbf\xbf \xed\xa0\xbd\xed\xb1\x8d
+\xf4\x90\x80\x80 \xf5\x80\x80\x80 \xf8\x88\x80\x80\x80 \xfe\xff
+1\xff2 12\xff34 12345\x80\x806789
+'\xffs it'\xff don't\xff \xff'll
+!\xff! \xff\n\xff \n \xff\r\n\xff\xff\n\n  \xff  \t\xff
+<|im_start|>\xffuser\xff<|im_end|>\x80
+<|im_start\xff|> <tool_call>\xff</tool_call>\xff <|im_end|\x80
+e\xcc \xcc\x81 e\xcc\x81\xcc e\xff\xcc\x81 \xe1\x84\x80\xff\xe1\x85\xa1
+\xe4\xb8\xad\xe6\x96 \xe4\xb8\xe6\x96\x87 \xd0\xd0\xb0
+"""
+
 WORDS = ["the", "of", "License", "licensor", "shall", "terms", "Copyright", "1", "22", "333", "4567", " ",
          "  ", "\n", "\n\n", "\t", "'s", "'ll", "!", "?!", "...", "(", ")", "é", "中文", "日本", "है",
          "👍", "-", "_", "=", "==", "\u00a0", "x", "Über", "don't", "$", "#", "'"]
@@ -231,7 +257,31 @@ def corpus():
         texts.append("".join(randomly.choice(WORDS) for _ in range(randomly.randint(2, 10))))
     texts += ["a" * 200, " " * 150, "7" * 100, "👍" * 30, "ab" * 70, "\n" * 70, "e\u0301" * 40,
               "\u0301\u0323" * 40, "the " * 40, "=" * 90]
+    texts += invalid_texts()
     return texts
+
+
+def script_count(texts):
+    """How many scripts there are letters of, as the names of characters begin."""
+    letters = {c for text in texts for c in text if unicodedata.category(c)[0] == "L"}
+    first_words = {unicodedata.name(c, "?").split(" ")[0] for c in letters}
+    return len(first_words & set("""LATIN CYRILLIC GREEK ARMENIAN GEORGIAN HEBREW ARABIC SYRIAC DEVANAGARI BENGALI
+        GURMUKHI GUJARATI TAMIL TELUGU KANNADA MALAYALAM SINHALA THAI LAO TIBETAN MYANMAR KHMER ETHIOPIC CHEROKEE
+        CANADIAN RUNIC MONGOLIAN HIRAGANA KATAKANA CJK HANGUL JAVANESE GOTHIC CUNEIFORM EGYPTIAN""".split()))
+
+
+def invalid_texts():
+    """Each invalid byte is a surrogate U+DC00 + byte, as Python decodes it."""
+    texts = [re.sub(rb"\\(x[0-9a-f]{2}|[nrt])", lambda m: bytes([byte_value(m[1])]), line.encode())
+             for line in INVALID.strip("\n").split("\n")]
+    randomly = random.Random(20261127)
+    texts += [b"\xff" * 60, b"\x80\xc3" * 30]
+    texts += [bytes(randomly.randrange(256) for _ in range(randomly.randint(10, 60))) for _ in range(12)]
+    return [text.decode("utf-8", "surrogateescape") for text in texts]
+
+
+def byte_value(code):
+    return int(code[1:], 16) if code[:1] == b"x" else {b"n": 10, b"r": 13, b"t": 9}[code]
 
 
 def escape_value(code):
@@ -243,7 +293,9 @@ def escape_value(code):
 def escape(text):
     out = []
     for c in text:
-        if c == "\\":
+        if is_invalid(c):
+            out.append("\\x%02x" % invalid_byte(c))
+        elif c == "\\":
             out.append("\\\\")
         elif c in "\n\r\t":
             out.append({"\n": "\\n", "\r": "\\r", "\t": "\\t"}[c])
@@ -255,7 +307,16 @@ def escape(text):
     return line[:-1] + "\\x20" if line.endswith(" ") else line
 
 
+def is_invalid(c):
+    return 0xdc80 <= ord(c) <= 0xdcff
+
+
+def invalid_byte(c):
+    return ord(c) - 0xdc00
+
+
 def training_texts(texts):
+    texts = [text for text in texts if not any(map(is_invalid, text))]
     return [(ROOT / "LICENSE").read_text()] + texts * 3
 
 
@@ -483,6 +544,61 @@ def unspell(text):
     return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(int(m[1], 16)), text)
 
 
+# ---- Bytes that are no UTF-8
+
+STAND_IN = 0x10fe00  # + the byte: private use, so neither letter, number nor space, and inert in form C
+
+
+def stand_in_texts(text):
+    return "".join(chr(STAND_IN + invalid_byte(c)) if is_invalid(c) else c for c in text)
+
+
+def byte_letters():
+    """GPT-2's letters for bytes: ByteLevel's own, by way of text where there is text for a byte."""
+    visible = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
+    others = [b for b in range(256) if b not in visible]
+    return {**{b: chr(b) for b in visible}, **{b: chr(256 + i) for i, b in enumerate(others)}}
+
+
+def invalid_ids(tokenizer, added, text):
+    """Ids of a text with invalid bytes. Byte-level: added tokens are cut out and words split with the stand-ins
+    in place, whose letters then become the letter of the byte before merging. SentencePiece: the four byte tokens
+    of a stand-in become that of the byte."""
+    text = stand_in_texts(text)
+    if isinstance(tokenizer.model, models.BPE) and not tokenizer.model.byte_fallback:
+        return invalid_bytelevel_ids(tokenizer, added, text)
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    byte_ids = [tokenizer.token_to_id("<0x%02X>" % b) for b in range(256)]
+    result = []
+    while ids:
+        for byte in range(0x80, 0x100):
+            run = [byte_ids[b] for b in chr(STAND_IN + byte).encode()]
+            if ids[:4] == run:
+                result.append(byte_ids[byte])
+                ids = ids[4:]
+                break
+        else:
+            result.append(ids.pop(0))
+    return result
+
+
+def invalid_bytelevel_ids(tokenizer, added, text):
+    letters = byte_letters()
+    ids = []
+    expression = "|".join(re.escape(t) for t in sorted(added, key=len, reverse=True))
+    for part in re.split(f"({expression})", text) if added else [text]:
+        if part in added:
+            ids.append(tokenizer.token_to_id(part))
+            continue
+        if tokenizer.normalizer:
+            part = tokenizer.normalizer.normalize_str(part)
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(part) if part else []:
+            for byte in range(0x80, 0x100):
+                word = word.replace("".join(letters[b] for b in chr(STAND_IN + byte).encode()), letters[byte])
+            ids += [token.id for token in tokenizer.model.tokenize(word)]
+    return ids
+
+
 def write_ids(name, texts, make, user, control, untold=((), ())):
     """`make` makes the tokenizer without added tokens; `untold` has, for each column, words that a text
     must not hold for the reference to be asked."""
@@ -490,17 +606,22 @@ def write_ids(name, texts, make, user, control, untold=((), ())):
     add_tokens(plain, user, False)
     add_tokens(special, user, False)
     add_tokens(special, control, True)
+    def ids(tokenizer, added, text):
+        if any(map(is_invalid, text)):
+            return invalid_ids(tokenizer, added, text)
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
     lines = []
     for text in texts:
-        columns = ["-" if any(word in text for word in words) else
-                   " ".join(map(str, tokenizer.encode(text, add_special_tokens=False).ids))
-                   for tokenizer, words in zip((plain, special), untold)]
+        columns = ["-" if any(word in text for word in words) else " ".join(map(str, ids(tokenizer, added, text)))
+                   for tokenizer, added, words in zip((plain, special), (user, user + control), untold)]
         lines.append(columns[0] if columns[0] == columns[1] else "\t".join(columns))
     write(name + ".ids", lines)
 
 
 def main(arguments):
     texts = corpus()
+    assert script_count(texts) >= 30
     if arguments[:1] == ["--gguf"] and len(arguments) == 3:
         return make_from_gguf(arguments[1], arguments[2], texts)
     if arguments not in ([], ["--train"]):

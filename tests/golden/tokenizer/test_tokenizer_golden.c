@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "core/base/allocator.h"
-#include "core/tokenizer.h"
+#include "core/tokenizer_internal.h"
 #include "tests/support/test.h"
 #include "tests/support/test_allocator.h"
 #include "tests/support/test_random.h"
@@ -172,6 +172,68 @@ static void test_tokenizer_corpus_gives_reference_ids(void** state) {
     assert_int_equal(wrong, 0);
 }
 
+/* A block of characters; 0 .. 0 counts bytes that are no UTF-8. */
+typedef struct golden_block {
+    uint32_t first;
+    uint32_t last;
+    const char* name;
+} golden_block_t;
+
+static const golden_block_t golden_blocks[] = {
+    {0, 0, "invalid bytes"},         {'a', 'z', "Latin"},
+    {0x370, 0x3ff, "Greek"},         {0x400, 0x4ff, "Cyrillic"},
+    {0x530, 0x58f, "Armenian"},      {0x590, 0x5ff, "Hebrew"},
+    {0x600, 0x6ff, "Arabic"},        {0x700, 0x74f, "Syriac"},
+    {0x900, 0x97f, "Devanagari"},    {0x980, 0x9ff, "Bengali"},
+    {0xa00, 0xa7f, "Gurmukhi"},      {0xa80, 0xaff, "Gujarati"},
+    {0xb80, 0xbff, "Tamil"},         {0xc00, 0xc7f, "Telugu"},
+    {0xc80, 0xcff, "Kannada"},       {0xd00, 0xd7f, "Malayalam"},
+    {0xd80, 0xdff, "Sinhala"},       {0xe00, 0xe7f, "Thai"},
+    {0xe80, 0xeff, "Lao"},           {0xf00, 0xfff, "Tibetan"},
+    {0x1000, 0x109f, "Myanmar"},     {0x10a0, 0x10ff, "Georgian"},
+    {0x1100, 0x11ff, "Hangul Jamo"}, {0x1200, 0x137f, "Ethiopic"},
+    {0x13a0, 0x13ff, "Cherokee"},    {0x1780, 0x17ff, "Khmer"},
+    {0x1800, 0x18af, "Mongolian"},   {0x3040, 0x309f, "Hiragana"},
+    {0x30a0, 0x30ff, "Katakana"},    {0x4e00, 0x9fff, "CJK"},
+    {0xac00, 0xd7a3, "Hangul"},      {0x1f600, 0x1f64f, "emoji"},
+    {0x1f1e6, 0x1f1ff, "flags"},     {0x200d, 0x200d, "joiner"},
+    {0x2000, 0x200a, "wide spaces"},
+};
+enum { GOLDEN_BLOCK_COUNT = sizeof golden_blocks / sizeof *golden_blocks };
+
+static void count_blocks(const golden_line_t* line, size_t counts[GOLDEN_BLOCK_COUNT]) {
+    const uint8_t* text = (const uint8_t*)line->text;
+    for (size_t at = 0; at < line->bytes;) {
+        uint32_t code;
+        at += llmir_utf8_next(text + at, line->bytes - at, &code);
+        for (size_t i = 0; i < GOLDEN_BLOCK_COUNT; ++i) {
+            const golden_block_t* block = &golden_blocks[i];
+            counts[i] += block->last == 0 ? code >= LLMIR_CODE_INVALID
+                                          : code >= block->first && code <= block->last;
+        }
+    }
+}
+
+static void test_tokenizer_corpus_covers_scripts_and_invalid_bytes(void** state) {
+    const golden_t* golden = *state;
+    static golden_line_t line;
+    size_t counts[GOLDEN_BLOCK_COUNT] = {0};
+    FILE* corpus = fopen(golden->corpus_path, "rb");
+    FILE* expected = fopen(golden->ids_path, "rb");
+    assert_non_null(corpus);
+    assert_non_null(expected);
+    while (next_line(corpus, expected, &line)) {
+        count_blocks(&line, counts);
+    }
+    assert_int_equal(fclose(corpus), 0);
+    assert_int_equal(fclose(expected), 0);
+    for (size_t i = 0; i < GOLDEN_BLOCK_COUNT; ++i) {
+        if (counts[i] == 0) {
+            fail_msg("the corpus has no %s", golden_blocks[i].name);
+        }
+    }
+}
+
 /* ---- Properties of any vocabulary */
 
 /* A random byte that the vocabulary can tell, and that begins no user-defined token of a vocabulary
@@ -220,55 +282,86 @@ static void test_tokenizer_random_bytes_decode_to_themselves(void** state) {
 }
 
 static double cpu_seconds(const golden_t* golden, const char* text, size_t bytes) {
-    double best = 1e9;
-    for (int round = 0; round < 3; ++round) {
-        const clock_t begin = clock();
-        encode(golden, text, bytes, LLMIR_TOKENIZE_SPECIAL, NULL, 0);
-        const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
-        best = seconds < best ? seconds : best;
+    const clock_t begin = clock();
+    encode(golden, text, bytes, LLMIR_TOKENIZE_SPECIAL, NULL, 0);
+    return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/* Fills a text: a unit again and again, random letters, random digits or random bytes. */
+#define RANDOM_TEXT_COUNT 3
+static void fill_text(const char* unit, size_t random_kind, char* text, size_t bytes) {
+    static const uint32_t first[RANDOM_TEXT_COUNT] = {'a', '0', 0};
+    static const uint32_t count[RANDOM_TEXT_COUNT] = {26, 10, 256};
+    const size_t unit_bytes = unit != NULL ? strlen(unit) : 0;
+    test_random_t random;
+    if (unit == NULL) {
+        test_random_init(&random, 7);
     }
-    return best;
+    for (size_t i = 0; i < bytes; ++i) {
+        text[i] = unit != NULL
+                      ? unit[i % unit_bytes]
+                      : (char)(first[random_kind] + test_random_below(&random, count[random_kind]));
+    }
 }
 
 /* Twice the text may cost three times the time, which n log n and caches explain, not four: over
- * three doublings 27 times, not 64. That leaves room for a busy machine. */
-static void test_tokenizer_time_is_linear_in_any_text(void** state) {
+ * two doublings 9 times, not 16. Only what exceeds that is measured again. */
+static int time_is_linear(const golden_t* golden, const char* text, size_t bytes, size_t index) {
+    double part = 1e9;
+    double whole = 1e9;
+    for (int round = 0; round < 4; ++round) {
+        const double part_now = cpu_seconds(golden, text, bytes / 4);
+        const double whole_now = cpu_seconds(golden, text, bytes);
+        part = part_now < part ? part_now : part;
+        whole = whole_now < whole ? whole_now : whole;
+        if (whole <= 9 * part + 0.002) {
+            return 1;
+        }
+    }
+    print_message("text %zu: %.4f s for %zu bytes, %.4f s for a quarter\n", index, whole, bytes,
+                  part);
+    return 0;
+}
+
+static void test_tokenizer_megabyte_of_any_text_takes_linear_time(void** state) {
     const golden_t* golden = *state;
-    static const char* const units[] = {"a",
-                                        " ",
-                                        "7",
-                                        "\n",
-                                        "\xf0\x9f\x91\x8d",
-                                        "ab",
-                                        " \n",
-                                        "\xcc\x81\xcc\xa3",
-                                        "<",
-                                        "\xff",
-                                        "e\xcc\x81",
-                                        "The quick brown fox. ",
-                                        "'",
-                                        "\xe1\x84\x80\xe1\x85\xa1",
-                                        "aaaaaaab"};
-    enum { SIZE = 1 << 17, UNIT_COUNT = sizeof units / sizeof *units };
+    static const char* const units[] = {
+        "a",
+        " ",
+        "7",
+        "\n",
+        "\xf0\x9f\x91\x8d",
+        "ab",
+        " \n",
+        " a",
+        "\t",
+        "\r\n ",
+        "\xcc\x81\xcc\xa3",
+        "<",
+        "<|im_start|",
+        "<|im_start|><|im_end|>",
+        "\xff",
+        "\xf0\x9f",
+        "e\xcc\x81",
+        "The quick brown fox. ",
+        "'",
+        "'s",
+        "\xe2\x96\x81",
+        "\xe4\xb8\xad",
+        "\xe1\x84\x80\xe1\x85\xa1",
+        "aaaaaaab",
+    };
+    enum { SIZE = 1 << 20, UNIT_COUNT = sizeof units / sizeof *units };
     char* text = malloc(SIZE);
     assert_non_null(text);
-    test_random_t random;
-    test_random_init(&random, 7);
-    for (size_t unit = 0; unit < UNIT_COUNT + 2; ++unit) {
-        for (size_t i = 0; i < SIZE; ++i) {
-            text[i] = unit < UNIT_COUNT    ? units[unit][i % strlen(units[unit])]
-                      : unit == UNIT_COUNT ? (char)('a' + test_random_below(&random, 26))
-                                           : (char)test_random_below(&random, 256);
-        }
-        const double part = cpu_seconds(golden, text, SIZE / 8);
-        const double whole = cpu_seconds(golden, text, SIZE);
-        if (whole > 27 * part + 0.002) {
-            print_message("text %zu: %.4f s for %d bytes, %.4f s for an eighth\n", unit, whole,
-                          (int)SIZE, part);
-        }
-        assert_true(whole <= 27 * part + 0.002);
+    int all_linear = 1;
+    for (size_t i = 0; i < UNIT_COUNT + RANDOM_TEXT_COUNT; ++i) {
+        const int is_unit = i < UNIT_COUNT;
+        fill_text(is_unit ? units[i] : NULL, is_unit ? 0 : i - UNIT_COUNT, text, SIZE);
+        all_linear &= time_is_linear(golden, text, SIZE, i);
     }
     free(text);
+    assert_true(all_linear);
 }
 
 /* Damaged sections either do not open or encode something. Sanitizers watch. */
@@ -341,7 +434,8 @@ int main(int argc, char** argv) {
 #define GOLDEN_TEST(function) {#function, function, setup, teardown, state}
         GOLDEN_TEST(test_tokenizer_corpus_gives_reference_ids),
         GOLDEN_TEST(test_tokenizer_random_bytes_decode_to_themselves),
-        GOLDEN_TEST(test_tokenizer_time_is_linear_in_any_text),
+        GOLDEN_TEST(test_tokenizer_corpus_covers_scripts_and_invalid_bytes),
+        GOLDEN_TEST(test_tokenizer_megabyte_of_any_text_takes_linear_time),
         GOLDEN_TEST(test_tokenizer_damaged_section_is_refused_or_harmless),
         GOLDEN_TEST(test_tokenizer_refused_memory_is_an_error_without_leaks),
 #undef GOLDEN_TEST
