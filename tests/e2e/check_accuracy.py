@@ -57,7 +57,8 @@ def text_prompts(bundle, lengths):
     """Prompts cut out of a real text's ids, at different places."""
     text = " ".join(TEXT.read_text().split())
     ids = [int(word) for word in e2e.run("llmir-tokenize", bundle, stdin=text).stdout.split()]
-    return [ids[i * 613 : i * 613 + n] for i, n in enumerate(lengths)]
+    step = (len(ids) - max(lengths)) // len(lengths)
+    return [ids[i * step : i * step + n] for i, n in enumerate(lengths)]
 
 
 def differences(expected, logits, ids):

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """llmir-perplexity beside the independent reference and, where it is installed, llama-cpp-python: within 1 %.
 
+llama.cpp rounds activations too and may itself be further from the reference than that: then it is no measure, and
+its figure is only printed.
+
     check_perplexity.py                      a tiny model
     check_perplexity.py NAME=FILE.gguf ...   real ones, on 20 KB of the text in data/
 
@@ -59,7 +62,7 @@ class Perplexity(unittest.TestCase):
             line += f", llama.cpp {math.exp(peer):.4f}"
         print(line, flush=True)
         self.assertLess(abs(found["perplexity"] / math.exp(expected) - 1), BOUND)
-        if peer is not None:
+        if peer is not None and abs(math.exp(peer - expected) - 1) < BOUND:
             self.assertLess(abs(found["perplexity"] / math.exp(peer) - 1), BOUND)
 
     def test_perplexity(self):

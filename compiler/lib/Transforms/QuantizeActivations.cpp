@@ -24,6 +24,11 @@ bool feedsAttention(Value value) {
   });
 }
 
+/// Whether a norm stands behind the product, as in Gemma: it makes small results, and their errors, large again.
+bool isNormed(LinearOp op) {
+  return llvm::any_of(op->getUsers(), [](Operation *user) { return isa<RmsNormOp>(user); });
+}
+
 bool isGated(Operation *op) {
   auto linear = dyn_cast_or_null<LinearOp>(op);
   return isa_and_nonnull<GateOp>(op) || (linear && linear.getGate());
@@ -39,10 +44,16 @@ struct QuantizeActivations : llmir::impl::QuantizeActivationsPassBase<QuantizeAc
       return signalPassFailure();
     }
     Operation *lastGate = nullptr;
-    getOperation().walk([&](Operation *op) { lastGate = isGated(op) ? op : lastGate; });
+    bool allWide = activations == "int16";
+    getOperation().walk([&](Operation *op) {
+      lastGate = isGated(op) ? op : lastGate;
+      auto linear = dyn_cast<LinearOp>(op);
+      allWide |= activations == "mixed" && linear && isNormed(linear);
+    });
     getOperation().walk([&](Operation *op) {
       if (auto linear = dyn_cast<LinearOp>(op))
-        quantize(linear.getInputMutable(), linear.getWeight().getType(), isWide(linear, lastGate));
+        quantize(linear.getInputMutable(), linear.getWeight().getType(),
+                 allWide || isWide(linear, lastGate));
       else if (auto logits = dyn_cast<LogitsOp>(op))
         quantize(logits.getInputMutable(), logits.getWeight().getType(), activations != "int8");
     });
@@ -52,7 +63,7 @@ struct QuantizeActivations : llmir::impl::QuantizeActivationsPassBase<QuantizeAc
 private:
   bool isWide(LinearOp op, Operation *lastGate) const {
     if (activations != "mixed")
-      return activations == "int16";
+      return false;
     return feedsAttention(op.getResult()) || isGated(op.getInput().getDefiningOp()) ||
            op == lastGate || llvm::is_contained(op->getUsers(), lastGate);
   }

@@ -34,3 +34,18 @@ func.func @queries_and_logits(%x: tensor<?x64xf32>, %t: tensor<?x16xf32>, %q: !l
   %3 = llmir.linear %x, %o : tensor<?x64xf32>, !llmir.qtensor<32x64, panel_s8, 32> -> tensor<?x32xf32>
   return %1, %2, %3 : tensor<?x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>
 }
+
+// -----
+
+// A norm behind a product: then all are wide.
+// CHECK-LABEL: @normed
+func.func @normed(%x: tensor<?x64xf32>, %w: !llmir.qtensor<64, f32>, %gu: !llmir.qtensor<128x64, panel_u4, 32>, %d: !llmir.qtensor<64x64, panel_u4, 32>)
+    -> tensor<?x64xf32> {
+  // CHECK-NOT: llmir.quantize {{.+}} -> <64, 32>{{$}}
+  // CHECK: llmir.quantize %{{.+}} -> <64, 32, wide>
+  %0 = llmir.linear %x, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
+  %1 = llmir.linear %0, %d : tensor<?x64xf32>, !llmir.qtensor<64x64, panel_u4, 32> -> tensor<?x64xf32>
+  %2 = llmir.rms_norm %1, %w epsilon 1.0e-5 : tensor<?x64xf32>, !llmir.qtensor<64, f32>
+  %3 = llmir.linear %2, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
+  return %3 : tensor<?x64xf32>
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds the fuzzers with address and undefined-behaviour sanitizers and runs each for a while; a finding fails.
+#
+#   sh tests/fuzz/run.sh [SECONDS [FUZZER...]]     20 seconds each; corpora are kept in build-fuzz/corpus/FUZZER
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=${1:-20}
+[ $# -gt 0 ] && shift
+[ $# -gt 0 ] || set -- bundle gguf session tokenizer
+build=build-fuzz
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+if [ ! -f $build/build.ninja ]; then
+    cmake -B $build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLLMIR_BUILD_FUZZERS=ON -DLLMIR_BUILD_COMPILER=ON \
+        -DLLMIR_SANITIZE="address;undefined;fuzzer-no-link" -DCMAKE_C_COMPILER=clang-19 \
+        -DCMAKE_CXX_COMPILER=clang++-19 >$build.log 2>&1 || { cat $build.log >&2; exit 1; }
+    rm -f $build.log
+fi
+
+# Targets of a fuzzer: itself and, where there is one, the program that writes its seeds.
+targets=""
+for name in "$@"; do
+    targets="$targets fuzz_$name"
+    [ "$name" = tokenizer ] || targets="$targets ${name}_corpus"
+done
+# shellcheck disable=SC2086
+cmake --build $build -j "$jobs" --target $targets >$build/build.log 2>&1 || { tail -n 60 $build/build.log >&2; exit 1; }
+
+program() { find $build -name "$1" -type f -perm -u+x | head -n 1; }
+
+for name in "$@"; do
+    corpus=$build/corpus/$name
+    mkdir -p "$corpus" $build/findings
+    [ "$name" = tokenizer ] || "$(program "${name}_corpus")" "$corpus" >/dev/null
+    "$(program "fuzz_$name")" "$corpus" -max_total_time="$seconds" -max_len=40000 -timeout=20 -rss_limit_mb=4096 \
+        -artifact_prefix=$build/findings/"$name"- -print_final_stats=1 -verbosity=0 >"$build/$name.log" 2>&1 ||
+        { tail -n 60 "$build/$name.log" >&2; echo "fuzz_$name: a finding, kept in $build/findings" >&2; exit 1; }
+    echo "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log") executions in $seconds s, no finding"
+done
