@@ -1,8 +1,8 @@
 #!/bin/sh
 # What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh              the quick start, then the release preset: runtime and compiler with all tests
-#   sh tests/run.sh asan tsan    other stages: release asan tsan clang
+#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release, about six minutes on two cores
+#   sh tests/run.sh clang ...    some stages: those, and every preset of CMakePresets.json
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
 set -eu
@@ -33,10 +33,18 @@ prepare_model() {
     fi
 }
 
-# stage PRESET: configures, builds and tests a preset.
-stage() {
+# The quick start, with the model that is here already.
+quickstart_stage() {
+    mkdir -p build-quickstart
+    if [ -n "${LLMIR_SMOLLM2_GGUF:-}" ] && [ ! -f build-quickstart/smollm2.gguf ]; then
+        ln "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf 2>/dev/null || cp "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf
+    fi
+    sh tests/check_quickstart.sh
+}
+
+# preset_stage PRESET: configures, builds and tests a preset.
+preset_stage() {
     preset=$1
-    echo "== $preset"
     cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
     cmake --build --preset "$preset" -j "$jobs" >build-$preset.log 2>&1 || { tail -n 60 build-$preset.log; exit 1; }
     rm -f build-$preset.log
@@ -54,16 +62,15 @@ cmocka_summary() {
 
 prepare_python
 prepare_model
-if [ $# -eq 0 ]; then
-    if [ -n "${LLMIR_SMOLLM2_GGUF:-}" ]; then # the same file for the quick start: fetched once
-        mkdir -p build-quickstart
-        [ -f build-quickstart/smollm2.gguf ] || ln "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf 2>/dev/null ||
-            cp "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf
-    fi
-    sh tests/check_quickstart.sh
-fi
-[ $# -gt 0 ] || set -- release
+[ $# -gt 0 ] || set -- quickstart fuzz asan tsan release
 for name in "$@"; do
-    stage "$name"
-    cmocka_summary "build-$name"
+    echo "== $name"
+    case $name in
+    quickstart) quickstart_stage ;;
+    fuzz) sh tests/fuzz/run_fuzzers.sh 15 ;;
+    *)
+        preset_stage "$name"
+        cmocka_summary "build-$name"
+        ;;
+    esac
 done

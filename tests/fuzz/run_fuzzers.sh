@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the fuzzers with address and undefined-behaviour sanitizers and runs each for a while; a finding fails.
 #
-#   sh tests/fuzz/run.sh [SECONDS [FUZZER...]]     20 seconds each; corpora are kept in build-fuzz/corpus/FUZZER
+#   sh tests/fuzz/run_fuzzers.sh [SECONDS [FUZZER...]]     20 seconds each; corpora are kept in build-fuzz/corpus/FUZZER
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-20}
