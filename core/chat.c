@@ -34,6 +34,14 @@ llmir_status_t llmir_chat_open(const uint8_t* section,
                           "chat section: flags %#x are unknown to this version",
                           (unsigned)record->flags);
     }
+    for (uint32_t role = 0; role < LLMIR_CHAT_ROLE_COUNT; ++role) {
+        if ((record->trim[role] & ~LLMIR_CHAT_TRIM_KNOWN) != 0) {
+            return llmir_fail(
+                error, LLMIR_STATUS_UNSUPPORTED,
+                "chat section: trimming %#x of %s contents is unknown to this version",
+                (unsigned)record->trim[role], role_names[role]);
+        }
+    }
     for (uint32_t from = 0; from < LLMIR_CHAT_FROM_COUNT; ++from) {
         for (uint32_t to = 0; to < LLMIR_CHAT_TO_COUNT; ++to) {
             const llmir_bundle_range_t range = record->text[from][to];
@@ -109,17 +117,28 @@ static size_t space_bytes(const uint8_t* text, size_t bytes) {
     return is_three && is_space ? 3 : 0;
 }
 
-static void trim(uint32_t flags, const uint8_t** inout_text, size_t* inout_bytes) {
+/* The same under a template's flags, which may spare all but line feeds. */
+static size_t trimmed_bytes(uint32_t flags, const uint8_t* text, size_t bytes) {
+    if (flags & LLMIR_CHAT_TRIM_NEWLINES) {
+        return text[0] == '\n' ? 1 : 0;
+    }
+    return space_bytes(text, bytes);
+}
+
+static void trim(uint32_t flags, uint32_t from, const uint8_t** inout_text, size_t* inout_bytes) {
     const uint8_t* text = *inout_text;
     size_t bytes = *inout_bytes, skip = 0;
-    while ((flags & LLMIR_CHAT_TRIM_LEFT) && bytes > 0 && (skip = space_bytes(text, bytes)) > 0) {
+    const int trims_left =
+        (flags & LLMIR_CHAT_TRIM_LEFT) != 0 &&
+        !((flags & LLMIR_CHAT_TRIM_NOT_AFTER_SYSTEM) != 0 && from == LLMIR_CHAT_ROLE_SYSTEM);
+    while (trims_left && bytes > 0 && (skip = trimmed_bytes(flags, text, bytes)) > 0) {
         text += skip;
         bytes -= skip;
     }
     while ((flags & LLMIR_CHAT_TRIM_RIGHT) && bytes > 0) {
         skip = 0;
         for (size_t width = 1; width <= 3 && width <= bytes && skip == 0; ++width) {
-            skip = space_bytes(text + bytes - width, width) == width ? width : 0;
+            skip = trimmed_bytes(flags, text + bytes - width, width) == width ? width : 0;
         }
         if (skip == 0) {
             break;
@@ -139,7 +158,7 @@ static llmir_status_t write_message(const llmir_chat_t* chat,
     const uint8_t* content = (const uint8_t*)message->content;
     size_t bytes = message->content_bytes;
     LLMIR_TRY(write_transition(chat, writer, *inout_state, role, error));
-    trim(chat->record->trim[role], &content, &bytes);
+    trim(chat->record->trim[role], *inout_state, &content, &bytes);
     if (writer->plain != NULL) {
         writer->plain[writer->plain_count] =
             (llmir_text_range_t){writer->bytes, writer->bytes + bytes};

@@ -605,7 +605,11 @@ typedef enum llmir_chat_record_flag {
 typedef enum llmir_chat_trim {
     LLMIR_CHAT_TRIM_LEFT = 1u << 0,
     LLMIR_CHAT_TRIM_RIGHT = 1u << 1,
+    LLMIR_CHAT_TRIM_NEWLINES = 1u << 2, /* line feeds only; else white space of any kind */
+    /* The left side of a content that follows the system's stays: they are trimmed as one. */
+    LLMIR_CHAT_TRIM_NOT_AFTER_SYSTEM = 1u << 3,
 } llmir_chat_trim_t;
+#define LLMIR_CHAT_TRIM_KNOWN 15u
 
 typedef struct llmir_chat_record {
     uint32_t record_bytes;

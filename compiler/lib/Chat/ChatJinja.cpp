@@ -35,10 +35,21 @@ try:
 except Exception:
     pass
 try:
-    from jinja2 import TemplateError
+    from jinja2 import TemplateError, nodes
+    from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 except ImportError:
     sys.exit(77)
+
+class Generation(Extension):
+    """{% generation %}, by which training finds the assistant's text; writes what it holds."""
+    tags = {"generation"}
+    def parse(self, parser):
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return nodes.CallBlock(self.call_method("write"), [], [], body).set_lineno(line)
+    def write(self, caller):
+        return caller()
 
 def raise_exception(message):
     raise TemplateError(message)
@@ -58,7 +69,7 @@ def render(template, request, job):
 
 job = json.load(sys.stdin)
 environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
-                                            extensions=["jinja2.ext.loopcontrols"])
+                                            extensions=[Generation, "jinja2.ext.loopcontrols"])
 environment.filters["tojson"] = tojson
 environment.globals["raise_exception"] = raise_exception
 environment.globals["strftime_now"] = lambda form: datetime.datetime(2024, 7, 26).strftime(form)

@@ -8,6 +8,7 @@
 //===-----------------------------------------------------------------------------------------===//
 
 #include "llmir/Chat/ChatTable.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <algorithm>
 
@@ -22,6 +23,32 @@ constexpr llmir_chat_role_t Assistant = LLMIR_CHAT_ROLE_ASSISTANT;
 
 llvm::Error failure(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+/// `text` on one line, as in a string literal.
+std::string quoted(StringRef text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\n')
+      out += "\\n";
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+      out += "\\x" + llvm::utohexstr(static_cast<unsigned char>(c), /*LowerCase=*/true, 2);
+    else
+      out += c;
+  }
+  return "\"" + out + "\"";
+}
+
+/// `text` around its byte `at`.
+std::string excerpt(StringRef text, size_t at) {
+  constexpr size_t before = 20, after = 40;
+  size_t begin = at > before ? at - before : 0;
+  while (begin > 0 && begin < text.size() && (text[begin] & 0xC0) == 0x80) // not inside a character
+    --begin;
+  size_t end = std::min(text.size(), at + after);
+  while (end < text.size() && (text[end] & 0xC0) == 0x80)
+    ++end;
+  return quoted(text.slice(begin, end));
 }
 
 /// A conversation of marker contents: distinct words that no template contains.
@@ -119,8 +146,8 @@ llvm::Error fillTable(StringRef jinja, const ChatTokens &tokens, ChatTable &tabl
       continue;
     if (!Samples[i].optional)
       return failure(result.failed
-                         ? "it refuses an ordinary conversation: " + llvm::Twine(result.text)
-                         : llvm::Twine("it changes or repeats the contents of messages, or "
+                         ? "it refuses an ordinary conversation: " + quoted(result.text)
+                         : std::string("it changes or repeats the contents of messages, or "
                                        "writes them in a way that depends on their place"));
   }
   return llvm::Error::success();
@@ -138,22 +165,30 @@ Conversation spaced(llmir_chat_role_t role, bool withSystem) {
 
 llvm::Error findTrims(StringRef jinja, const ChatTokens &tokens, ChatTable &table) {
   const bool hasSystem = table.text[LLMIR_CHAT_FROM_START][System].has_value();
-  std::vector<llmir_chat_role_t> roles = {User, Assistant};
+  std::vector<std::pair<llmir_chat_role_t, bool>> samples = {{User, false}, {Assistant, false}};
   if (hasSystem)
-    roles.push_back(System);
+    samples.insert(samples.end(), {{User, true}, {Assistant, true}, {System, true}});
   std::vector<RenderRequest> requests;
-  for (llmir_chat_role_t role : roles)
-    requests.push_back({spaced(role, role == System), true});
+  for (auto [role, withSystem] : samples)
+    requests.push_back({spaced(role, withSystem), true});
   auto rendered = renderJinja(jinja, tokens, requests);
   if (!rendered)
     return rendered.takeError();
-  for (size_t i = 0; i < roles.size(); ++i) {
-    uint32_t &trim = table.trim[roles[i]];
-    const uint32_t all = LLMIR_CHAT_TRIM_LEFT | LLMIR_CHAT_TRIM_RIGHT;
-    for (trim = 0; trim <= all; ++trim)
-      if (renderChat(table, requests[i].conversation, true) == (*rendered)[i].text)
-        break;
-    if (trim > all || (*rendered)[i].failed)
+  for (llmir_chat_role_t role : {User, Assistant, System}) {
+    const auto agrees = [&](uint32_t trim) {
+      table.trim[role] = trim;
+      for (size_t i = 0; i < samples.size(); ++i) {
+        const RenderedChat &theirs = (*rendered)[i];
+        if (samples[i].first == role &&
+            (theirs.failed || renderChat(table, requests[i].conversation, true) != theirs.text))
+          return false;
+      }
+      return true;
+    };
+    uint32_t trim = 0; // the flags are numbered so that usual ways come first
+    while (trim <= LLMIR_CHAT_TRIM_KNOWN && !agrees(trim))
+      ++trim;
+    if (trim > LLMIR_CHAT_TRIM_KNOWN)
       return failure("it treats white space around contents in a way that no table can hold");
   }
   return llvm::Error::success();
@@ -163,16 +198,19 @@ llvm::Error findTrims(StringRef jinja, const ChatTokens &tokens, ChatTable &tabl
 std::vector<RenderRequest> unseenConversations(const ChatTable &table) {
   const std::string odd = "first line\n\n  second: {{ x }} {% y %} <b>&amp;</b> \"q\" '\\n'";
   const std::string foreign = "\xC3\xA4 \xE6\xBC\xA2 \xF0\x9F\x99\x82 7";
-  const Conversation turns = {{User, odd},       {Assistant, foreign}, {User, "and?"},
-                              {Assistant, odd},  {User, foreign},      {Assistant, "x"},
+  const std::string padded = " \n  padded\n\t";
+  const Conversation turns = {{User, odd},       {Assistant, foreign}, {User, padded},
+                              {Assistant, odd},  {User, foreign},      {Assistant, padded},
                               {User, "the last"}};
-  std::vector<RenderRequest> requests = {{turns, true}, {{{User, odd}}, true}};
+  std::vector<RenderRequest> requests = {
+      {turns, true}, {{{User, odd}}, true}, {{{User, padded}}, true}};
   if (table.text[User][LLMIR_CHAT_TO_END])
     requests.push_back({turns, false});
   if (!table.text[LLMIR_CHAT_FROM_START][System])
     return requests;
   Conversation withSystem = {{System, "be " + odd}};
   requests.push_back({{withSystem[0], turns[0]}, true});
+  requests.push_back({{{System, padded}, {User, padded}}, true});
   withSystem.insert(withSystem.end(), turns.begin(), turns.end());
   requests.push_back({withSystem, true});
   return requests;
@@ -187,10 +225,17 @@ llvm::Error verifyTable(StringRef jinja, const ChatTokens &tokens, const ChatTab
     const std::optional<std::string> ours =
         renderChat(table, requests[i].conversation, requests[i].generate);
     if ((*rendered)[i].failed)
-      return failure("it refuses a conversation of ordinary turns: " + (*rendered)[i].text);
-    if (!ours || *ours != (*rendered)[i].text)
-      return failure("a table of role texts does not reproduce it; the template writes \"" +
-                     (*rendered)[i].text + "\", the table \"" + ours.value_or("nothing") + "\"");
+      return failure("it refuses a conversation of ordinary turns: " + quoted((*rendered)[i].text));
+    if (!ours)
+      return failure("a table of role texts has no step for a conversation of ordinary turns");
+    const std::string &theirs = (*rendered)[i].text;
+    if (*ours == theirs)
+      continue;
+    const size_t common = std::min(ours->size(), theirs.size());
+    const size_t at =
+        std::mismatch(ours->begin(), ours->begin() + common, theirs.begin()).first - ours->begin();
+    return failure("a table of role texts does not reproduce it; the template writes " +
+                   excerpt(theirs, at) + ", the table " + excerpt(*ours, at));
   }
   return llvm::Error::success();
 }
@@ -205,7 +250,10 @@ llvm::Expected<ChatTable> llmir::compiler::lowerChatTemplate(StringRef jinja,
     error = findTrims(jinja, tokens, table);
   if (!error)
     error = verifyTable(jinja, tokens, table);
-  if (error)
-    return failure("it cannot be lowered: " + llvm::toString(std::move(error)));
+  if (error) {
+    std::string reason = llvm::toString(std::move(error)); // Jinja's may have lines
+    std::replace(reason.begin(), reason.end(), '\n', ' ');
+    return failure("it cannot be lowered: " + reason);
+  }
   return table;
 }

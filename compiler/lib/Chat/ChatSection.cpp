@@ -10,15 +10,19 @@ using namespace llmir::compiler;
 
 namespace {
 
-bool isSpace(unsigned char c) {
+bool isTrimmed(unsigned char c, uint32_t flags) {
+  if (flags & LLMIR_CHAT_TRIM_NEWLINES)
+    return c == '\n';
   return c == ' ' || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F);
 }
 
 /// Sample contents are ASCII, so ASCII white space suffices here.
-llvm::StringRef trimmed(llvm::StringRef text, uint32_t flags) {
-  while ((flags & LLMIR_CHAT_TRIM_LEFT) && !text.empty() && isSpace(text.front()))
+llvm::StringRef trimmed(llvm::StringRef text, uint32_t flags, uint32_t from) {
+  if ((flags & LLMIR_CHAT_TRIM_NOT_AFTER_SYSTEM) && from == LLMIR_CHAT_ROLE_SYSTEM)
+    flags &= ~uint32_t(LLMIR_CHAT_TRIM_LEFT);
+  while ((flags & LLMIR_CHAT_TRIM_LEFT) && !text.empty() && isTrimmed(text.front(), flags))
     text = text.drop_front();
-  while ((flags & LLMIR_CHAT_TRIM_RIGHT) && !text.empty() && isSpace(text.back()))
+  while ((flags & LLMIR_CHAT_TRIM_RIGHT) && !text.empty() && isTrimmed(text.back(), flags))
     text = text.drop_back();
   return text;
 }
@@ -50,7 +54,7 @@ std::optional<std::string> llmir::compiler::renderChat(const ChatTable &table,
     if (!step)
       return std::nullopt;
     out += *step;
-    out += trimmed(message.content, table.trim[message.role]);
+    out += trimmed(message.content, table.trim[message.role], state);
     state = message.role;
   }
   const std::optional<std::string> &last =
