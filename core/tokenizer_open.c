@@ -165,7 +165,7 @@ static llmir_status_t open_nfc(const llmir_open_t* open) {
                    &out->nfc_pair_count));
     out->nfc_pairs = table;
     uint32_t outside = out->nfc_chars == NULL || out->nfc_pairs == NULL;
-    for (uint32_t i = 0; i < out->nfc_char_count; ++i) {
+    for (uint32_t i = 0; !outside && i < out->nfc_char_count; ++i) {
         const llmir_nfc_char_t* c = out->nfc_chars + i;
         outside |= (uint32_t)c->first + c->length > out->nfc_pool_count;
     }

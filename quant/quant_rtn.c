@@ -163,7 +163,7 @@ void llmir_rtn_quantize_row(uint32_t layout,
                             const float* values,
                             const llmir_quantized_row_t* out_row) {
     for (uint32_t g = 0; g < columns / group; g++) {
-        float x[MAX_GROUP];
+        float x[MAX_GROUP] = {0};
         int8_t* q = out_row->q + (size_t)g * group;
         for (uint32_t i = 0; i < group; i++) {
             x[i] = make_finite(values[(size_t)g * group + i]);

@@ -65,6 +65,7 @@ static void make_printable(char* message, int was_cut) {
     }
 }
 
+#undef llmir_fail /* what analysers see in its place */
 llmir_status_t llmir_fail(llmir_error_t* error, llmir_status_t code, const char* format, ...) {
     if (error == NULL) {
         return code;

@@ -72,7 +72,9 @@ static int decode_line(const llmir_model_t* model, const char* line, size_t byte
                                             &text_bytes, &error);
         }
         if (status == LLMIR_STATUS_OK) {
-            fwrite(text, 1, text_bytes, stdout);
+            if (text != NULL) { /* NULL: no bytes */
+                fwrite(text, 1, text_bytes, stdout);
+            }
             putchar('\n');
             result = 0;
         } else {
