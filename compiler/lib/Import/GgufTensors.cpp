@@ -27,12 +27,12 @@ public:
     if (Error error = takeVocabulary())
       return error;
     expectModel();
-    for (int64_t layer = 0; layer < config.layerCount && fault.empty(); ++layer)
+    for (int64_t layer = 0; layer < config.layerCount; ++layer)
       expectLayer("blk." + std::to_string(layer) + ".");
+    if (Error error = rejectUnknown()) // it often says why another tensor is missing
+      return error;
     if (!fault.empty())
       return ggufError(fileName, fault);
-    if (Error error = rejectUnknown())
-      return error;
     config.tiedOutput = tensors.count("output.weight") == 0;
     return takeFrequencyFactors();
   }
@@ -79,9 +79,11 @@ Error TensorChecker::takeVocabulary() {
 }
 
 void TensorChecker::expect(const std::string &name, Presence presence, std::vector<int64_t> shape) {
-  if (presence == Presence::None || !fault.empty())
+  if (presence == Presence::None)
     return;
   expected.insert(name);
+  if (!fault.empty())
+    return;
   auto it = tensors.find(name);
   if (it == tensors.end()) {
     if (presence == Presence::Required)

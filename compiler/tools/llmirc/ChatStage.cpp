@@ -43,7 +43,7 @@ Expected<ChatSection> makeChatSection(const Options &options, const ImportedMode
     if (!isOwn)
       return createStringError(inconvertibleErrorCode(), "--chat-template: " + reason);
     return createStringError(inconvertibleErrorCode(),
-                             "chat template of the model: " + reason +
+                             options.model + ": chat template of the model: " + reason +
                                  "; choose another with --chat-template NAME|FILE, or none");
   }
   return ChatSection{serializeChat(*table), isOwn ? "the model's template" : options.chatTemplate};

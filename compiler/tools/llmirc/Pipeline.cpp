@@ -114,7 +114,8 @@ Error Compilation::addTables() {
   if (model.hasTokenizer) {
     auto tokenizer = compileTokenizer(model.tokenizer);
     if (!tokenizer)
-      return tokenizer.takeError();
+      return createStringError(inconvertibleErrorCode(),
+                               options.model + ": " + toString(tokenizer.takeError()));
     writer.add({LLMIR_SECTION_TOKENIZER}, std::move(*tokenizer));
   }
   auto chat = makeChatSection(options, model);

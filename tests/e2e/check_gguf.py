@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""The GGUF front end as a user meets it: versions, split files, every type of tensor, and what an unknown part of a
+file leads to.
+
+Values themselves are compared by test_weights (bit by bit with gguf's dequantizer) and check_accuracy.py (whole
+models); here it is shown that the container makes no difference, and that llmirc says what it changed."""
+
+import json
+import struct
+import unittest
+
+import e2e
+import make_tiny_gguf
+
+# What becomes of each type: the layout, and the largest relative error; None: taken over value by value.
+LAYOUTS = {
+    "F32": ("F32", None), "F16": ("F16", None), "BF16": ("BF16", None),
+    "Q4_0": ("S4 group 32", None), "Q4_1": ("U4 group 32", None), "Q8_0": ("S8 group 32", None),
+    "Q4_K": ("U4 group 32", 1e-3), "Q5_0": ("S8 group 32", None), "Q5_1": ("S8 group 32", 0.01),
+    "Q2_K": ("S8 group 32", 0.01), "Q3_K": ("S8 group 32", 0.01), "Q5_K": ("S8 group 32", 0.01),
+    "Q6_K": ("S8 group 32", 0.01),
+}
+
+
+def sections(bundle):
+    """(kind, level) -> hash of all sections but the report, which names the source."""
+    report = json.loads(e2e.run("llmir-inspect", bundle, "--json").stdout)
+    return {(s["kind"], s["level"]): s["hash"] for s in report["sections"] if s["kind"] != "report"}
+
+
+class Containers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        e2e.WORK.mkdir(parents=True, exist_ok=True)
+        cls.source = make_tiny_gguf.write(e2e.WORK / "gguf.gguf", "llama3", "Q4_1")
+        cls.expected = sections(e2e.compile_model(cls.source, e2e.WORK / "gguf.llmir", "--target", "cpu:v3"))
+
+    def assert_same_bundle(self, source):
+        out = e2e.compile_model(source, e2e.WORK / "gguf-other.llmir", "--target", "cpu:v3")
+        self.assertEqual(sections(out), self.expected)
+
+    def test_version_2_gives_the_same_bundle(self):
+        data = bytearray(self.source.read_bytes())
+        self.assertEqual(struct.unpack_from("<I", data, 4), (3,))
+        struct.pack_into("<I", data, 4, 2)
+        path = e2e.WORK / "gguf-v2.gguf"
+        path.write_bytes(data)
+        self.assert_same_bundle(path)
+
+    def test_split_files_give_the_same_bundle_from_any_part(self):
+        folder = e2e.WORK / "split"
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        make_tiny_gguf.write(folder / "gguf.gguf", "llama3", "Q4_1", split=5)
+        parts = sorted(folder.glob("*.gguf"))
+        self.assertGreater(len(parts), 3)
+        self.assert_same_bundle(parts[0])
+        self.assert_same_bundle(parts[2])
+        parts[1].unlink()
+        result = e2e.run("llmirc", parts[0], "-o", e2e.WORK / "gguf-none.llmir")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(parts[1].name, result.stderr)
+
+
+class Types(unittest.TestCase):
+    def test_the_summary_tells_what_became_of_every_type(self):
+        self.assertEqual(set(LAYOUTS), set(make_tiny_gguf.ENCODINGS))
+        for kind, (layout, bound) in LAYOUTS.items():
+            with self.subTest(kind=kind):
+                source = make_tiny_gguf.write(e2e.WORK / "gguf-type.gguf", "llama", kind)
+                out = e2e.WORK / "gguf-type.llmir"
+                result = e2e.run("llmirc", source, "-o", out, "--target", "cpu:none")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                line = next(l for l in result.stderr.splitlines() if l.split()[:2] == [kind, "to"] and " 15 tensors" in l)
+                self.assertIn(f"to {layout} ", line)
+                self.assertIn("value by value" if bound is None else "relative error", line)
+                report = json.loads(e2e.run("llmir-inspect", out, "--json").stdout)["report"]
+                found = next(c for c in report["conversions"] if c["from"] == kind and c["tensors"] == 15)
+                if bound is None:
+                    self.assertEqual(found["relative_error"], 0)
+                else:
+                    self.assertTrue(0 < found["relative_error"] <= bound, found)
+
+
+class Unknown(unittest.TestCase):
+    """Parts of a file that the front end does not know: the message names them and lists what it knows."""
+
+    @classmethod
+    def setUpClass(cls):
+        e2e.WORK.mkdir(parents=True, exist_ok=True)
+        cls.data = make_tiny_gguf.write(e2e.WORK / "gguf-base.gguf", "llama", "Q8_0").read_bytes()
+
+    def assert_fails(self, data, *fragments):
+        path, out = e2e.WORK / "gguf-unknown.gguf", e2e.WORK / "gguf-unknown.llmir"
+        path.write_bytes(data)
+        result = e2e.run("llmirc", path, "-o", out)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertFalse(out.exists())
+        for fragment in ("gguf-unknown.gguf", *fragments):
+            self.assertIn(fragment, result.stderr)
+
+    def replaced(self, after, old, new):
+        """The file with `old`, the first after `after`, exchanged for bytes of the same length."""
+        at = self.data.index(old, self.data.index(after))
+        return self.data[:at] + new + self.data[at + len(old) :]
+
+    def test_architecture(self):
+        data = self.replaced(b"general.architecture", b"llama", b"mamba")
+        self.assert_fails(data, "'general.architecture'", "'mamba'", "gemma3, llama, qwen2, qwen3")
+
+    def test_tensor(self):
+        data = self.replaced(b"blk.1.", b"blk.1.ffn_up.weight", b"blk.1.ffn_uq.weight")
+        self.assert_fails(data, "'blk.1.ffn_uq.weight'", "unknown in a llama model of 2 layers", "blk.0.ffn_up.weight")
+
+    def test_tensor_type(self):
+        name = b"blk.0.ffn_up.weight"
+        at = self.data.index(name) + len(name) + 4 + 2 * 8  # behind the rank and two dimensions
+        self.assertEqual(struct.unpack_from("<I", self.data, at), (8,))
+        data = self.data[:at] + struct.pack("<I", 20) + self.data[at + 4 :]
+        self.assert_fails(data, "'blk.0.ffn_up.weight'", "IQ4_NL (20)", *make_tiny_gguf.ENCODINGS)
+
+    def test_pre_tokenizer(self):
+        data = self.replaced(b"tokenizer.ggml.pre", b"smollm", b"sm@llm")
+        self.assert_fails(data, "pre-tokenizer 'sm@llm' is not known", "llama-bpe", "qwen2", "smollm")
+
+    def test_chat_template(self):
+        data = self.replaced(b"tokenizer.chat_template", b"message['content']", b"message.content|e ")
+        self.assert_fails(data, "chat template of the model: it cannot be lowered", "--chat-template NAME|FILE")
+
+
+if __name__ == "__main__":
+    unittest.main()
