@@ -3,7 +3,8 @@
 
     check_accuracy.py [--models MODEL ...] [--prompts N]
 
-A model is `architectures` (a tiny random one of each), `types` (one of each type of tensor), or NAME=FILE.gguf.
+A model is `architectures` (a tiny random one of each), `variants` (what their files may ask for beyond the usual),
+`types` (one of each type of tensor), or NAME=FILE.gguf.
 
 For each model: compile it as it is (integer path) and with float weights (float path), run prompts of 5 to 600
 tokens, and compare log-probabilities of the reference's top 20 at the last tokens. Then run one prompt again with

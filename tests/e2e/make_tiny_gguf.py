@@ -61,7 +61,12 @@ class Shape:
     rope_base: float = 10000.0
     rope_factors: bool = False  # Llama 3's rope_freqs tensor
     rope_scaling: str = ""  # "linear" or "yarn"
+    rope_dim: int = 0  # rotated elements of a head, if not all
     window: int = 0
+    window_pattern: object = None  # every n-th layer is global, or a flag for each layer
+    local_rope_base: float = 0.0
+    biases: tuple = ()  # projections of each layer that have one
+    scales: tuple = ()  # (key, value) of attention.scale and the soft caps
     tied: bool = True
     pre: str = "smollm"  # byte-level pre-tokenizer; "" makes a SentencePiece vocabulary
     controls: tuple = CHATML_TOKENS
@@ -78,6 +83,18 @@ SHAPES = {
     "qwen3": Shape("qwen3", heads=4, head_dim=128, rope_base=1000000.0, pre="qwen2"),
     "gemma3": Shape("gemma3", layers=7, kv_heads=1, head_dim=128, rope_base=1000000.0, window=24, pre="",
                     controls=GEMMA_TOKENS, template=GEMMA),
+    # What files of these architectures may ask for beyond the usual.
+    "llama-biases": Shape("llama", biases=("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")),
+    "llama-odd": Shape("llama", dim=288, heads=9, kv_heads=3, head_dim=32, ffn=672, tied=False),
+    "llama-fractions": Shape("llama", dim=72, heads=3, kv_heads=3, head_dim=24, ffn=100),
+    "llama-partial": Shape("llama", rope_dim=32, scales=(("attention.scale", 0.2),)),
+    "qwen3-yarn": Shape("qwen3", kv_heads=1, head_dim=32, rope_scaling="yarn", tied=False, pre="qwen2"),
+    "gemma3-linear": Shape("gemma3", layers=4, head_dim=32, rope_base=1000000.0, rope_scaling="linear", window=40,
+                           window_pattern=2, local_rope_base=20000.0, tied=False, pre="", controls=GEMMA_TOKENS,
+                           template=GEMMA),
+    "gemma3-caps": Shape("gemma3", layers=3, window=100, window_pattern=(False, True, True), pre="",
+                         scales=(("final_logit_softcapping", 3.0), ("attn_logit_softcapping", 2.0)),
+                         controls=GEMMA_TOKENS, template=GEMMA),
 }
 
 
@@ -185,9 +202,10 @@ def model_tensors(shape, vocab, seed):
         yield prefix + "attn_k.weight", matrix(kv_rows, shape.dim)
         yield prefix + "attn_v.weight", matrix(kv_rows, shape.dim)
         yield prefix + "attn_output.weight", matrix(shape.dim, q_rows)
-        if shape.arch == "qwen2":
-            for name, size in (("q", q_rows), ("k", kv_rows), ("v", kv_rows)):
-                yield f"{prefix}attn_{name}.bias", 0.2 * generator.standard_normal(size, dtype=np.float32)
+        sizes = {"attn_q": q_rows, "attn_k": kv_rows, "attn_v": kv_rows, "ffn_gate": shape.ffn, "ffn_up": shape.ffn}
+        for name in ("attn_q", "attn_k", "attn_v") if shape.arch == "qwen2" else shape.biases:
+            size = sizes.get(name, shape.dim)
+            yield f"{prefix}{name}.bias", 0.2 * generator.standard_normal(size, dtype=np.float32)
         if shape.arch in ("qwen3", "gemma3"):
             yield prefix + "attn_q_norm.weight", norm(shape.head_dim)
             yield prefix + "attn_k_norm.weight", norm(shape.head_dim)
@@ -214,8 +232,8 @@ def add_metadata(writer, name, shape, vocab):
     if shape.head_dim * shape.heads != shape.dim:
         writer.add_key_length(shape.head_dim)
         writer.add_value_length(shape.head_dim)
-    if shape.arch == "llama":
-        writer.add_rope_dimension_count(shape.head_dim)
+    if shape.arch == "llama" or shape.rope_dim:
+        writer.add_rope_dimension_count(shape.rope_dim or shape.head_dim)
     if shape.rope_scaling:
         writer.add_rope_scaling_type(gguf.RopeScalingType(shape.rope_scaling))
         writer.add_rope_scaling_factor(4.0)
@@ -223,6 +241,14 @@ def add_metadata(writer, name, shape, vocab):
             writer.add_rope_scaling_orig_ctx_len(shape.context // 4)
     if shape.window:
         writer.add_sliding_window(shape.window)
+    if isinstance(shape.window_pattern, tuple):
+        writer.add_array(f"{shape.arch}.attention.sliding_window_pattern", list(shape.window_pattern))
+    elif shape.window_pattern:
+        writer.add_uint32(f"{shape.arch}.attention.sliding_window_pattern", shape.window_pattern)
+    if shape.local_rope_base:
+        writer.add_float32(f"{shape.arch}.rope.freq_base_swa", shape.local_rope_base)
+    for key, value in shape.scales:
+        writer.add_float32(f"{shape.arch}.{key}", value)
     writer.add_chat_template(shape.template)
 
 
@@ -249,8 +275,10 @@ def write(path, name="llama", quantization="Q4_1", seed=0, split=0):
 
 
 ENCODINGS = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
+VARIANTS = {"llama-fractions": "F16"}  # columns that no integer layout can divide
 SETS = {
-    "architectures": [(name, "Q4_1") for name in SHAPES],
+    "architectures": [(name, "Q4_1") for name in list(SHAPES)[:7]],
+    "variants": [(name, VARIANTS.get(name, "Q8_0")) for name in list(SHAPES)[7:]],
     "types": [("llama", kind) for kind in ENCODINGS],
 }
 

@@ -35,6 +35,10 @@ def gelu_tanh(z):
     return 0.5 * z * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3)))
 
 
+def cap(x, limit):
+    return np.float32(limit) * np.tanh(x / np.float32(limit)) if limit else x
+
+
 class Reference:
     """Holds every weight as float32; `logits(ids)` returns [T, vocab]."""
 
@@ -69,8 +73,12 @@ class Reference:
         self.gemma = self.arch == "gemma3"
         self.window = get("attention.sliding_window", 0) if self.gemma else 0
         pattern = get("attention.sliding_window_pattern", 6)
-        self.is_window = [self.window > 0 and (i + 1) % pattern != 0 for i in range(self.layers)]
+        if not isinstance(pattern, list):
+            pattern = [(i + 1) % pattern != 0 for i in range(self.layers)]
+        self.is_window = [self.window > 0 and bool(flag) for flag in pattern]
         self.local_base = get("rope.freq_base_swa", 10000.0)
+        self.scale = get("attention.scale") or 1.0 / math.sqrt(self.head_dim)
+        self.attention_cap, self.final_cap = get("attn_logit_softcapping", 0.0), get("final_logit_softcapping", 0.0)
 
     def norm(self, x, name):
         scale = 1.0 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True, dtype=np.float32) + np.float32(self.eps))
@@ -128,8 +136,8 @@ class Reference:
         group = self.heads // self.kv_heads
         out = np.empty_like(q)
         for head in range(self.heads):
-            scores = q[:, head] @ k[:, head // group].T / np.float32(math.sqrt(self.head_dim)) + mask
-            out[:, head] = softmax(scores) @ v[:, head // group]
+            scores = cap(q[:, head] @ k[:, head // group].T * np.float32(self.scale), self.attention_cap)
+            out[:, head] = softmax(scores + mask) @ v[:, head // group]
         return self.linear(out.reshape(tokens, -1), prefix + "attn_output")
 
     def feed_forward(self, x, layer):
@@ -153,7 +161,7 @@ class Reference:
                 delta = self.norm(delta, prefix + "post_ffw_norm.weight")
             x = x + delta
         x = self.norm(x, "output_norm.weight")
-        return x @ self.weights.get("output.weight", self.weights["token_embd.weight"]).T
+        return cap(x @ self.weights.get("output.weight", self.weights["token_embd.weight"]).T, self.final_cap)
 
 
 def log_softmax(row):

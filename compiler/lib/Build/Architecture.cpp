@@ -10,11 +10,11 @@ using namespace llmir::compiler;
 llvm::ArrayRef<Architecture> llmir::compiler::architectures() {
   using P = Presence;
   static constexpr Architecture table[] = {
-      // name    q, k, v bias  output bias  head norms  post norms
-      {"gemma3", P::Never, P::Never, P::Always, P::Always},
-      {"llama", P::Optional, P::Optional, P::Never, P::Never},
-      {"qwen2", P::Always, P::Never, P::Never, P::Never},
-      {"qwen3", P::Optional, P::Never, P::Always, P::Never},
+      // name    q, k, v bias  output bias  ffn bias  head norms  post norms
+      {"gemma3", P::Never, P::Never, P::Never, P::Always, P::Always},
+      {"llama", P::Optional, P::Optional, P::Optional, P::Never, P::Never},
+      {"qwen2", P::Always, P::Never, P::Never, P::Never, P::Never},
+      {"qwen3", P::Optional, P::Never, P::Never, P::Always, P::Never},
   };
   return table;
 }

@@ -17,6 +17,7 @@ struct Architecture {
   llvm::StringRef name; ///< as in GGUF files
   Presence qkvBias;     ///< blk.N.attn_{q,k,v}.bias
   Presence outputBias;  ///< blk.N.attn_output.bias
+  Presence ffnBias;     ///< blk.N.ffn_{gate,up,down}.bias
   Presence headNorms;   ///< blk.N.attn_{q,k}_norm.weight, before the rotation
   Presence postNorms;   ///< blk.N.post_{attention,ffw}_norm.weight, before the residual sums
 };

@@ -219,14 +219,15 @@ Value ModelBuilder::buildAttention(Value x) {
 }
 
 Value ModelBuilder::buildFeedForward(Value x) {
-  Value gate = linear(x, layerName("ffn_gate"), config.ffnCount, Presence::Never);
-  Value up = failed ? Value() : linear(x, layerName("ffn_up"), config.ffnCount, Presence::Never);
+  const Presence bias = architecture->ffnBias;
+  Value gate = linear(x, layerName("ffn_gate"), config.ffnCount, bias);
+  Value up = failed ? Value() : linear(x, layerName("ffn_up"), config.ffnCount, bias);
   if (failed)
     return Value();
   auto kind =
       config.activation == Activation::Silu ? dialect::GateKind::Silu : dialect::GateKind::GeluTanh;
   Value gated = builder.create<dialect::GateOp>(location(), kind, gate, up);
-  return linear(gated, layerName("ffn_down"), config.embeddingCount, Presence::Never);
+  return linear(gated, layerName("ffn_down"), config.embeddingCount, bias);
 }
 
 Value ModelBuilder::buildLayer(int64_t layer, Value x) {
