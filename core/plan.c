@@ -7,6 +7,7 @@
 #include "core/base/size.h"
 #include "core/plan_kernels.h"
 #include "quant/activation.h"
+#include "quant/kv_layout.h"
 #include "quant/quant_layout.h"
 
 #define GROUP_TOKENS 16u /* tokens that lie side by side in the keys of a page */
@@ -61,9 +62,9 @@ static llmir_status_t check_record(const llmir_plan_source_t* source,
         return llmir_fail(error, LLMIR_STATUS_CORRUPT, "PLAN: the record is shorter than %zu bytes",
                           sizeof(*record));
     }
-    if (record->kernel_abi_version != LLMIR_KERNEL_ABI_VERSION) {
+    if (record->kernel_abi_version < 1u || record->kernel_abi_version > LLMIR_KERNEL_ABI_VERSION) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
-                          "PLAN: kernel ABI version %u, this library has %u",
+                          "PLAN: kernel ABI version %u, this library has 1 to %u",
                           record->kernel_abi_version, LLMIR_KERNEL_ABI_VERSION);
     }
     if (record->tensor_count != source->tensor_count) {
@@ -161,14 +162,12 @@ static llmir_status_t check_kv_layers(const llmir_plan_view_t* plan, llmir_error
     return LLMIR_STATUS_OK;
 }
 
-uint64_t llmir_plan_page_elements(const llmir_plan_view_t* plan) {
-    const uint32_t count = plan->record->kv_layer_count;
-    if (count == 0) {
-        return 0;
+uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan, uint32_t storage) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
+        bytes += llmir_kv_layer_bytes(&plan->kv_layers[i], storage, plan->record->page_tokens);
     }
-    const llmir_plan_kv_layer_t* last = &plan->kv_layers[count - 1u];
-    return last->element_offset +
-           2ull * last->kv_heads * last->head_dim * plan->record->page_tokens;
+    return bytes;
 }
 
 static llmir_status_t check_variants(const llmir_plan_source_t* source,

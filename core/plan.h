@@ -33,7 +33,7 @@ llmir_status_t llmir_plan_open(const llmir_plan_source_t* source,
                                llmir_plan_view_t* out_plan,
                                llmir_error_t* error);
 
-/* Elements of one KV page: all layers' keys and values. */
-uint64_t llmir_plan_page_elements(const llmir_plan_view_t* plan);
+/* Bytes of one KV page with a storage of quant/kv_layout.h: all layers' keys and values. */
+uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan, uint32_t storage);
 
 #endif /* LLMIR_PLAN_H */

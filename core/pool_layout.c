@@ -7,8 +7,14 @@
 #include "core/options.h"
 #include "core/plan.h"
 #include "core/session.h"
+#include "quant/kv_layout.h"
 
 #define ARENA_ALIGNMENT 64u
+
+_Static_assert((int)LLMIR_KV_F16 == (int)LLMIR_KV_STORAGE_F16 &&
+                   (int)LLMIR_KV_F32 == (int)LLMIR_KV_STORAGE_F32 &&
+                   (int)LLMIR_KV_Q8 == (int)LLMIR_KV_STORAGE_Q8,
+               "the application's kv_type is the storage of the pages");
 
 /* Appends an array to the arena; a sum that wraps makes the cursor stick at SIZE_MAX. */
 static llmir_arena_part_t append(size_t* inout_cursor, uint64_t count, uint64_t element_bytes) {
@@ -34,9 +40,10 @@ static llmir_status_t resolve(const llmir_model_t* model,
                               llmir_pool_layout_t* layout,
                               llmir_error_t* error) {
     const uint32_t model_context = model->record->context_count;
-    if (options->kv_type != LLMIR_KV_F16 && options->kv_type != LLMIR_KV_F32) {
-        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "pool options: kv_type %u",
-                          options->kv_type);
+    if (options->kv_type >= LLMIR_KV_STORAGE_COUNT) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "pool options: kv_type %u, known are 0 to %u", options->kv_type,
+                          LLMIR_KV_STORAGE_COUNT - 1u);
     }
     if (options->chunk_tokens > LLMIR_POOL_MAX_CHUNK_TOKENS) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
@@ -72,12 +79,11 @@ static llmir_status_t lay_out_pages(const llmir_model_t* model,
                                     llmir_error_t* error) {
     const uint32_t page_tokens = model->plan.record->page_tokens;
     const uint32_t longest = smaller(layout->context_tokens, model->record->context_count);
-    const uint64_t element_bytes = layout->kv_type == LLMIR_KV_F32 ? 4 : 2;
     layout->session_tokens = longest;
     layout->page_count = page_count_of(layout, page_tokens);
     layout->bucket_count = llmir_kv_pages_buckets(layout->page_count);
     layout->page_table_stride = longest / page_tokens + (longest % page_tokens != 0);
-    layout->page_bytes = llmir_plan_page_elements(&model->plan) * element_bytes;
+    layout->page_bytes = llmir_plan_page_bytes(&model->plan, layout->kv_type);
     if (layout->page_bytes > SIZE_MAX) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY, "pool: pages of %llu bytes",
                           (unsigned long long)layout->page_bytes);

@@ -83,7 +83,7 @@ typedef struct llmir_batch {
     uint32_t token_count;
     uint32_t sequence_count;
     uint32_t output_count;
-    uint32_t kv_type; /* llmir_kv_type_t */
+    uint32_t kv_type; /* llmir_kv_storage_t of quant/kv_layout.h */
     uint32_t page_table_stride;
     const int32_t* tokens;
     const int32_t* positions;

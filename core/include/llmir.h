@@ -260,9 +260,12 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_get_info(const llmir_model
 
 /* ---- Memory, announced before it is taken ---- */
 
+/* How keys and values are stored. */
 typedef enum llmir_kv_type {
     LLMIR_KV_F16 = 0,
-    LLMIR_KV_F32 = 1,
+    LLMIR_KV_F32 = 1, /* twice the memory, for checking */
+    LLMIR_KV_Q8 = 2,  /* int8 with one scale a head and token: about half the memory of F16, and in
+                         long contexts faster */
 } llmir_kv_type_t;
 
 typedef struct llmir_pool_options {

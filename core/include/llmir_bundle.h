@@ -181,8 +181,8 @@ typedef enum llmir_kernel {
     LLMIR_KERNEL_ATTENTION = 7,
     LLMIR_KERNEL_GATE = 8,
 } llmir_kernel_t;
-#define LLMIR_KERNEL_COUNT 9u /* one past the largest */
-#define LLMIR_KERNEL_ABI_VERSION 1u
+#define LLMIR_KERNEL_COUNT 9u       /* one past the largest */
+#define LLMIR_KERNEL_ABI_VERSION 2u /* plans of version 1 run, code of version 1 does not */
 
 typedef struct llmir_plan_record {
     uint32_t record_bytes;
@@ -264,16 +264,16 @@ typedef struct llmir_plan_slot {
 } llmir_plan_slot_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_slot_t, 8);
 
-/* One layer's share of a KV page. With e = bytes of an element (f16: 2, f32: 4), a page holds at
- * element_offset * e keys   [kv_heads][page_tokens / 16][head_dim][16]   16 tokens side by side:
- * scores need no horizontal sum values [kv_heads][page_tokens][head_dim] A page is the
- * concatenation of all layers in table order; its size is the sum of theirs. */
+/* One layer's share of a KV page: keys and values of kv_heads heads for page_tokens positions. A
+ * page is the concatenation of all layers in table order. How elements are stored is the
+ * application's choice when it runs the model, so sizes in bytes are not part of the plan:
+ * quant/kv_layout.h draws them. */
 typedef struct llmir_plan_kv_layer {
     uint32_t kv_heads;
     uint32_t head_dim; /* multiple of 8, at most 512 */
     uint32_t window;   /* tokens that attention looks back, 0: all */
     uint32_t reserved;
-    uint64_t element_offset; /* of the keys, in elements from the start of the page */
+    uint64_t element_offset; /* elements of the layers before it, keys and values */
 } llmir_plan_kv_layer_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_plan_kv_layer_t, 24);
 

@@ -28,6 +28,8 @@ typedef struct bench_options {
     const char* bundle;
     const char* device;
     const char* threads_text; /* "1,2"; NULL: one per core */
+    const char* kv;           /* NULL: f16 */
+    uint32_t kv_type;
     uint32_t prompt_tokens, decode_tokens, depth, batch, repeats;
     int32_t json, no_roofline;
     const char* trace_path; /* NULL: no trace */

@@ -7,17 +7,20 @@
 #include "common/cli.h"
 #include "common/input.h"
 #include "common/json.h"
+#include "common/open.h"
 
 const char bench_program_name[] = "llmir-bench";
 
 static const char usage[] =
     "usage: llmir-bench BUNDLE [-p 512] [-n 128] [-d DEPTH] [-b BATCH] [-t THREADS[,...]] [-r "
     "REPEATS]\n"
-    "                   [--device NAME] [--no-roofline] [--trace FILE] [--json]\n"
+    "                   [--kv TYPE] [--device NAME] [--no-roofline] [--trace FILE] [--json]\n"
     "  -p N           tokens of the prompt test, 0: leave it out\n"
     "  -n N           tokens of the decode test, 0: leave it out\n"
     "  -d DEPTH       tokens in the context before decoding (0)\n"
     "  -b BATCH       also decode that many sequences together (1 .. 64)\n"
+    "  --kv TYPE      storage of keys and values: " OPEN_KV_NAMES
+    " (f16)\n"
     "  -t THREADS     numbers of threads to try, e.g. 1,2 (one per core)\n"
     "  -r REPEATS     counted runs of each test after one to warm up (5)\n"
     "  --no-roofline  do not measure the machine's limits\n"
@@ -40,14 +43,16 @@ static void print_json(const bench_options_t* options, const bench_report_t* rep
     fputs("{\"bundle\": ", stdout);
     json_string(stdout, options->bundle, strlen(options->bundle));
     printf(
-        ", \"device\": \"%s\", \"code\": \"%s\", \"threads\": %u, \"load_ms\": %.3f, "
+        ", \"device\": \"%s\", \"code\": \"%s\", \"kv\": \"%s\", \"threads\": %u, \"load_ms\": "
+        "%.3f, "
         "\"first_token_ms\": %.3f, "
         "\"peak_rss_bytes\": %llu, \"arena_bytes\": %llu, "
         "\"roofline\": {\"read_bytes_per_second\": %.0f, \"int8_ops_per_second\": %.0f}, "
         "\"results\": [",
-        report->device, report->code, report->threads, report->load_ms, report->first_token_ms,
-        (unsigned long long)input_peak_rss_bytes(), (unsigned long long)report->arena_bytes,
-        report->roofline.read_bytes_per_second, report->roofline.int8_ops_per_second);
+        report->device, report->code, options->kv != NULL ? options->kv : "f16", report->threads,
+        report->load_ms, report->first_token_ms, (unsigned long long)input_peak_rss_bytes(),
+        (unsigned long long)report->arena_bytes, report->roofline.read_bytes_per_second,
+        report->roofline.int8_ops_per_second);
     for (size_t i = 0; i < report->result_count; ++i) {
         fputs(i == 0 ? "" : ", ", stdout);
         print_json_result(&report->results[i], report->costs.bytes_per_token);
@@ -124,6 +129,7 @@ int main(int argc, char** argv) {
         {"-b", "--batch", CLI_U32, &bench.batch},
         {"-t", "--threads", CLI_STRING, &bench.threads_text},
         {"-r", "--repeats", CLI_U32, &bench.repeats},
+        {"--kv", NULL, CLI_STRING, &bench.kv},
         {"--device", NULL, CLI_STRING, &bench.device},
         {"--no-roofline", NULL, CLI_FLAG, &bench.no_roofline},
         {"--trace", NULL, CLI_STRING, &bench.trace_path},
@@ -138,6 +144,9 @@ int main(int argc, char** argv) {
     if (bench.batch == 0 || bench.batch > 64 || bench.repeats == 0 ||
         bench.repeats > BENCH_MAX_REPEATS) {
         return cli_usage(&program, "-b takes 1 .. 64 and -r 1 .. %u", BENCH_MAX_REPEATS);
+    }
+    if (!open_kv_type(bench.kv, &bench.kv_type)) {
+        return cli_usage(&program, "--kv '%s': expected " OPEN_KV_NAMES, bench.kv);
     }
     bench.trace = &trace;
     if (bench.trace_path != NULL && !bench_trace_begin(&trace, bench.trace_path)) {

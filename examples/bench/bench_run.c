@@ -169,6 +169,7 @@ static llmir_status_t prepare(bench_state_t* state,
     const uint32_t longest = decode > options->prompt_tokens ? decode : options->prompt_tokens;
     session.flags = LLMIR_SESSION_NO_SHARING; /* every repeat computes everything */
     pool.session_count = options->batch;
+    pool.kv_type = options->kv_type;
     pool.context_tokens = options->batch * (longest + info->kv_page_tokens);
     state->token_count = longest + MAX_BATCH;
     state->tokens = malloc(state->token_count * sizeof(*state->tokens));

@@ -17,6 +17,7 @@ static llmir_status_t open_chat(const chat_options_t* options, chat_t* out, llmi
     const uint32_t model_context = out->opened.info.context_count;
     const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
     session_options.context_tokens = options->context != 0 ? options->context : fallback;
+    session_options.kv_type = options->kv_type;
     session_options.sampler = &options->sampler;
     session_options.max_tokens = options->max_tokens;
     return llmir_session_create(out->opened.model, NULL, &session_options, &out->session, error);

@@ -22,6 +22,8 @@ static const char usage[] =
     "  --device NAME        auto, cpu\n"
     "  --context N          tokens of the conversation (4096 or the model's context, whichever is "
     "less)\n"
+    "  --kv TYPE            storage of the conversation: " OPEN_KV_NAMES
+    " (f16)\n"
     "  --stats              print times and speeds to standard error\n";
 
 int chat_parse_options(int argc, char** argv, chat_options_t* out) {
@@ -32,6 +34,7 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
     sampler->top_p = 0.95f;
     sampler->min_p = 0.05f;
     sampler->repetition_penalty = 1.1f;
+    const char* kv = NULL;
     const cli_option_t options[] = {
         {"-p", "--prompt", CLI_STRING, &out->prompt},
         {"-s", "--system", CLI_STRING, &out->system},
@@ -47,6 +50,7 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
         {"--threads", "-t", CLI_U32, &out->threads},
         {"--device", NULL, CLI_STRING, &out->device},
         {"--context", NULL, CLI_U32, &out->context},
+        {"--kv", NULL, CLI_STRING, &kv},
         {"--stats", NULL, CLI_FLAG, &out->stats},
     };
     const cli_program_t program = {chat_program_name, usage, options,
@@ -54,6 +58,9 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
     const int leave = cli_parse(&program, argc, argv, &out->bundle, 1);
     if (leave >= 0) {
         return leave;
+    }
+    if (!open_kv_type(kv, &out->kv_type)) {
+        return cli_usage(&program, "--kv '%s': expected " OPEN_KV_NAMES, kv);
     }
     if (out->raw && out->prompt == NULL) {
         return cli_usage(&program, "--raw needs a prompt (-p)");

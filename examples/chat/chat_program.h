@@ -16,7 +16,7 @@ typedef struct chat_options {
     const char* prompt; /* NULL: a conversation */
     const char* system; /* NULL: the template's default */
     const char* device;
-    uint32_t max_tokens, threads, context;
+    uint32_t max_tokens, threads, context, kv_type;
     int32_t raw, greedy, stats;
     llmir_sampler_options_t sampler;
 } chat_options_t;

@@ -66,6 +66,21 @@ void close_model(opened_model_t* opened) {
     opened->runtime = NULL;
 }
 
+int open_kv_type(const char* name, uint32_t* out_kv_type) {
+    static const struct {
+        const char* name;
+        uint32_t type;
+    } types[] = {{"f16", LLMIR_KV_F16}, {"f32", LLMIR_KV_F32}, {"q8", LLMIR_KV_Q8}};
+    *out_kv_type = LLMIR_KV_F16;
+    for (size_t i = 0; name != NULL && i < sizeof(types) / sizeof(types[0]); ++i) {
+        if (strcmp(name, types[i].name) == 0) {
+            *out_kv_type = types[i].type;
+            return 1;
+        }
+    }
+    return name == NULL;
+}
+
 int32_t* open_tokenize(const llmir_model_t* model,
                        const char* text,
                        size_t bytes,

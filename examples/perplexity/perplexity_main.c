@@ -17,12 +17,23 @@
 
 static const char program_name[] = "llmir-perplexity";
 static const char usage[] =
-    "usage: llmir-perplexity BUNDLE -f TEXT [-c CONTEXT] [--stride N] [--threads N] [--json]\n"
+    "usage: llmir-perplexity BUNDLE -f TEXT [-c CONTEXT] [--stride N] [--kv TYPE] [--threads N] "
+    "[--json]\n"
     "  -f TEXT      file with the text, - for standard input\n"
     "  -c CONTEXT   tokens of a window (512)\n"
     "  --stride N   tokens between the starts of two windows (CONTEXT)\n"
+    "  --kv TYPE    storage of keys and values: " OPEN_KV_NAMES
+    " (f16)\n"
     "  --threads N  threads that compute (one per core)\n"
     "  --json       print one JSON object\n";
+
+typedef struct settings {
+    const char* text_path;
+    uint32_t context;
+    uint32_t stride;
+    uint32_t kv_type;
+    int32_t json;
+} settings_t;
 
 typedef struct evaluation {
     llmir_pool_t* pool;
@@ -76,11 +87,11 @@ static llmir_status_t evaluate_window(evaluation_t* evaluation,
 static llmir_status_t evaluate(evaluation_t* evaluation,
                                const int32_t* ids,
                                size_t count,
-                               uint32_t context,
-                               uint32_t stride,
+                               const settings_t* settings,
                                llmir_error_t* error) {
+    const uint32_t context = settings->context;
     size_t counted = 0; /* tokens before this one are done */
-    for (size_t start = 0; start + 1 < count; start += stride) {
+    for (size_t start = 0; start + 1 < count; start += settings->stride) {
         const size_t length = count - start < context ? count - start : context;
         const size_t first_new = counted > start ? counted - start : 0;
         const llmir_status_t status =
@@ -114,11 +125,12 @@ static void print_result(const evaluation_t* evaluation,
 
 /* Allocates what an evaluation needs; on failure the error is filled. */
 static llmir_status_t prepare(const opened_model_t* opened,
-                              uint32_t context,
+                              const settings_t* settings,
                               evaluation_t* out,
                               llmir_error_t* error) {
     llmir_pool_options_t options = LLMIR_POOL_OPTIONS_INIT;
-    options.context_tokens = context;
+    options.context_tokens = settings->context;
+    options.kv_type = settings->kv_type;
     options.chunk_tokens = ROWS_AT_ONCE;
     options.output_rows = ROWS_AT_ONCE;
     out->vocab_count = opened->info.vocab_count;
@@ -135,30 +147,26 @@ static llmir_status_t prepare(const opened_model_t* opened,
                : llmir_session_create(opened->model, out->pool, NULL, &out->session, error);
 }
 
-static int run(const opened_model_t* opened,
-               const char* path,
-               const char* text_path,
-               uint32_t context,
-               uint32_t stride,
-               int json) {
+static int run(const opened_model_t* opened, const char* path, const settings_t* settings) {
     llmir_error_t error = {0};
     size_t bytes = 0, count = 0;
-    char* text = input_read_file(text_path, &bytes);
+    char* text = input_read_file(settings->text_path, &bytes);
     if (text == NULL) {
-        return cli_fail(program_name, "cannot read '%s': %s", text_path, strerror(errno));
+        return cli_fail(program_name, "cannot read '%s': %s", settings->text_path, strerror(errno));
     }
     int32_t* ids =
         open_tokenize(opened->model, text, bytes, LLMIR_TOKENIZE_ADD_BOS, &count, &error);
     evaluation_t evaluation = {0};
     int result = 1;
     const double start = input_now_ms();
-    if (ids == NULL || prepare(opened, context, &evaluation, &error) != LLMIR_STATUS_OK ||
-        evaluate(&evaluation, ids, count, context, stride, &error) != LLMIR_STATUS_OK) {
+    if (ids == NULL || prepare(opened, settings, &evaluation, &error) != LLMIR_STATUS_OK ||
+        evaluate(&evaluation, ids, count, settings, &error) != LLMIR_STATUS_OK) {
         cli_fail(program_name, "%s", error.message);
     } else if (evaluation.count == 0) {
-        cli_fail(program_name, "'%s' has %zu tokens, at least 2 are needed", text_path, count);
+        cli_fail(program_name, "'%s' has %zu tokens, at least 2 are needed", settings->text_path,
+                 count);
     } else {
-        print_result(&evaluation, path, (input_now_ms() - start) * 1e-3, json);
+        print_result(&evaluation, path, (input_now_ms() - start) * 1e-3, settings->json);
         result = 0;
     }
     llmir_session_destroy(evaluation.session);
@@ -170,33 +178,40 @@ static int run(const opened_model_t* opened,
 }
 
 int main(int argc, char** argv) {
-    const char *path = NULL, *text_path = NULL, *device = NULL;
-    uint32_t context = 512, stride = 0, threads = 0;
-    int32_t json = 0;
-    const cli_option_t options[] = {
-        {"-f", "--file", CLI_STRING, &text_path}, {"-c", "--context", CLI_U32, &context},
-        {"--stride", NULL, CLI_U32, &stride},     {"--threads", "-t", CLI_U32, &threads},
-        {"--device", NULL, CLI_STRING, &device},  {"--json", NULL, CLI_FLAG, &json}};
+    const char *path = NULL, *device = NULL, *kv = NULL;
+    settings_t settings = {.context = 512};
+    uint32_t threads = 0;
+    const cli_option_t options[] = {{"-f", "--file", CLI_STRING, &settings.text_path},
+                                    {"-c", "--context", CLI_U32, &settings.context},
+                                    {"--stride", NULL, CLI_U32, &settings.stride},
+                                    {"--kv", NULL, CLI_STRING, &kv},
+                                    {"--threads", "-t", CLI_U32, &threads},
+                                    {"--device", NULL, CLI_STRING, &device},
+                                    {"--json", NULL, CLI_FLAG, &settings.json}};
     const cli_program_t program = {program_name, usage, options,
                                    sizeof(options) / sizeof(options[0])};
     const int leave = cli_parse(&program, argc, argv, &path, 1);
     if (leave >= 0) {
         return leave;
     }
-    if (text_path == NULL) {
+    if (settings.text_path == NULL) {
         return cli_usage(&program, "option '-f' is missing");
     }
-    if (context < 2 || stride > context) {
+    if (!open_kv_type(kv, &settings.kv_type)) {
+        return cli_usage(&program, "--kv '%s': expected " OPEN_KV_NAMES, kv);
+    }
+    if (settings.context < 2 || settings.stride > settings.context) {
         return cli_usage(&program,
                          "context %u, stride %u: expected 2 or more, and stride at most context",
-                         context, stride);
+                         settings.context, settings.stride);
     }
+    settings.stride = settings.stride == 0 ? settings.context : settings.stride;
     opened_model_t opened;
     llmir_error_t error = {0};
     if (open_model(program_name, path, device, threads, 0, &opened, &error) != LLMIR_STATUS_OK) {
         return cli_fail(program_name, "%s", error.message);
     }
-    const int result = run(&opened, path, text_path, context, stride == 0 ? context : stride, json);
+    const int result = run(&opened, path, &settings);
     close_model(&opened);
     return result;
 }

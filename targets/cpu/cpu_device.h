@@ -49,6 +49,7 @@ typedef struct llmir_cpu_program {
     uint32_t piece_tiles;      /* tiles between two looks at cancel and deadline */
     llmir_cpu_step_t* steps;   /* [dispatch_count] */
     llmir_cpu_frame_t* frames; /* [dispatch_count] */
+    llmir_cpu_kv_layer_t* kv_layers; /* [kv_layer_count], of the submission that runs */
     size_t block_bytes;
 } llmir_cpu_program_t;
 

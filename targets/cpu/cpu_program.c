@@ -6,37 +6,41 @@
 #include "targets/cpu/cpu_device.h"
 #include "targets/cpu/cpu_level.h"
 
-/* One block: the program, then a cache line per dispatch, then the frames. */
+/* One block: the program, then a cache line per dispatch, the frames, and the KV layers. */
 typedef struct program_layout {
     size_t steps_offset;
     size_t frames_offset;
+    size_t layers_offset;
     size_t bytes;
 } program_layout_t;
 
-static int lay_out(uint32_t dispatch_count, program_layout_t* out) {
-    size_t step_bytes, frame_bytes;
+static int lay_out(const llmir_plan_record_t* record, program_layout_t* out) {
+    size_t step_bytes, frame_bytes, layer_bytes;
     return llmir_size_align(sizeof(llmir_cpu_program_t), LLMIR_CPU_ALIGNMENT, &out->steps_offset) &&
-           llmir_size_mul(dispatch_count, sizeof(llmir_cpu_step_t), &step_bytes) &&
+           llmir_size_mul(record->dispatch_count, sizeof(llmir_cpu_step_t), &step_bytes) &&
            llmir_size_add(out->steps_offset, step_bytes, &out->frames_offset) &&
-           llmir_size_mul(dispatch_count, sizeof(llmir_cpu_frame_t), &frame_bytes) &&
-           llmir_size_add(out->frames_offset, frame_bytes, &out->bytes);
+           llmir_size_mul(record->dispatch_count, sizeof(llmir_cpu_frame_t), &frame_bytes) &&
+           llmir_size_add(out->frames_offset, frame_bytes, &out->layers_offset) &&
+           llmir_size_mul(record->kv_layer_count, sizeof(llmir_cpu_kv_layer_t), &layer_bytes) &&
+           llmir_size_add(out->layers_offset, layer_bytes, &out->bytes);
 }
 
-static void resolve_operand(llmir_cpu_frame_t* frame,
+static void resolve_operand(const llmir_cpu_program_t* program,
+                            llmir_cpu_frame_t* frame,
                             uint32_t index,
-                            const llmir_plan_operand_t* operand,
-                            const llmir_plan_view_t* plan) {
+                            const llmir_plan_operand_t* operand) {
+    const llmir_plan_view_t* plan = program->plan;
     switch (operand->space) {
         case LLMIR_OPERAND_BUFFER:
             frame->slot_mask |= 1u << index;
             frame->operand_slots[index] = plan->buffers[operand->index].slot;
             frame->call.row_bytes[index] = plan->buffers[operand->index].row_bytes;
             break;
-        case LLMIR_OPERAND_TENSOR: /* kernels only read tensors and layers */
+        case LLMIR_OPERAND_TENSOR: /* kernels only read tensors */
             frame->call.operands[index] = (void*)plan->tensors[operand->index].data;
             break;
         case LLMIR_OPERAND_KV:
-            frame->call.operands[index] = (void*)&plan->kv_layers[operand->index];
+            frame->call.operands[index] = &program->kv_layers[operand->index];
             break;
         default:
             break;
@@ -63,7 +67,7 @@ static llmir_status_t resolve_dispatch(llmir_cpu_program_t* program,
     }
     frame->call.batch = &program->batch;
     for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
-        resolve_operand(frame, i, &dispatch->operands[i], plan);
+        resolve_operand(program, frame, i, &dispatch->operands[i]);
     }
     return LLMIR_STATUS_OK;
 }
@@ -92,9 +96,10 @@ llmir_status_t llmir_cpu_program_load(llmir_device_t* device,
     *out_program = NULL;
     const llmir_cpu_device_t* cpu = (const llmir_cpu_device_t*)device;
     program_layout_t layout;
-    if (!lay_out(options->plan->record->dispatch_count, &layout)) {
-        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "plan: %u dispatches are too many",
-                          options->plan->record->dispatch_count);
+    if (!lay_out(options->plan->record, &layout)) {
+        return llmir_fail(
+            error, LLMIR_STATUS_CAPACITY, "plan: %u dispatches over %u KV layers are too many",
+            options->plan->record->dispatch_count, options->plan->record->kv_layer_count);
     }
     void* block = NULL;
     LLMIR_TRY(llmir_allocate(&cpu->allocator, layout.bytes, LLMIR_CPU_ALIGNMENT, "cpu program",
@@ -104,6 +109,7 @@ llmir_status_t llmir_cpu_program_load(llmir_device_t* device,
     program->plan = options->plan;
     program->steps = (llmir_cpu_step_t*)(void*)((uint8_t*)block + layout.steps_offset);
     program->frames = (llmir_cpu_frame_t*)(void*)((uint8_t*)block + layout.frames_offset);
+    program->kv_layers = (llmir_cpu_kv_layer_t*)(void*)((uint8_t*)block + layout.layers_offset);
     program->block_bytes = layout.bytes;
     const llmir_status_t status = program_init(program, options, error);
     if (status != LLMIR_STATUS_OK) {

@@ -5,6 +5,7 @@
 #include "core/base/deadline.h"
 #include "core/base/size.h"
 #include "targets/cpu/cpu_device.h"
+#include "targets/cpu/kernels/kv_cache.h"
 
 /* Tokens times tiles that are computed between two looks at cancel and deadline: a few milliseconds
  * of the largest matrices on a slow core, thousands of tiles while decoding. */
@@ -91,15 +92,28 @@ static void place_batch(llmir_cpu_program_t* program, const llmir_submission_t* 
         .output_count = batch->output_count,
         .page_tokens = program->plan->record->page_tokens,
         .kv_type = batch->kv_type,
-        .page_table_stride = batch->page_table_stride,
         .tokens = batch->tokens,
         .positions = batch->positions,
         .token_sequence = batch->token_sequence,
         .output_rows = batch->output_rows,
-        .page_table = batch->page_table,
-        .kv = ((const llmir_cpu_buffer_t*)submission->kv)->data,
-        .page_bytes = batch->page_bytes,
     };
+}
+
+/* Points the KV layers into this submission's pages. */
+static void place_layers(llmir_cpu_program_t* program, const llmir_submission_t* submission) {
+    const llmir_plan_record_t* record = program->plan->record;
+    const llmir_batch_t* batch = submission->batch;
+    uint8_t* part = ((const llmir_cpu_buffer_t*)submission->kv)->data;
+    for (uint32_t i = 0; i < record->kv_layer_count; ++i) {
+        const llmir_plan_kv_layer_t* layer = &program->plan->kv_layers[i];
+        llmir_cpu_kv_layer_t* view = &program->kv_layers[i];
+        *view = llmir_cpu_kv_layer(layer, batch->kv_type, record->page_tokens);
+        view->pages = part;
+        view->page_bytes = batch->page_bytes;
+        view->page_table = batch->page_table;
+        view->page_table_stride = batch->page_table_stride;
+        part += llmir_kv_layer_bytes(layer, batch->kv_type, record->page_tokens);
+    }
 }
 
 /* Points the operands of all dispatches into this submission's activations and counts tiles. */
@@ -130,6 +144,7 @@ llmir_status_t llmir_cpu_submit(llmir_device_t* base,
 
     llmir_mutex_lock(&device->submit_mutex);
     place_batch(program, submission);
+    place_layers(program, submission);
     place_dispatches(program, submission);
     const llmir_cpu_job_t job = {
         .step_count = program->plan->record->dispatch_count,

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "targets/cpu/kernels/kernel_table.h"
+#include "targets/cpu/kernels/kv_cache.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -79,14 +80,15 @@ static void run(const llmir_cpu_kernel_table_t* table,
     table->run[kernel](call, params, 0, llmir_cpu_kernel_tile_count(kernel, params, call->batch));
 }
 
-/* A cache of f16 with pages in random order, and one sequence with queries for its last tokens. */
+/* A cache with pages in random order, and one sequence with queries for its last tokens. */
 typedef struct attention_shape {
     uint32_t q_heads;
     uint32_t kv_heads;
     uint32_t head_dim;
-    uint32_t depth;  /* positions before the first query */
-    uint32_t tokens; /* queries */
-    uint32_t layers; /* of the cache, run one after the other: many are not in any cache */
+    uint32_t depth;   /* positions before the first query */
+    uint32_t tokens;  /* queries */
+    uint32_t layers;  /* of the cache, run one after the other: many are not in any cache */
+    uint32_t storage; /* llmir_kv_storage_t */
 } attention_shape_t;
 
 #define PAGE_TOKENS 16u
@@ -95,8 +97,9 @@ typedef struct attention_shape {
 static void bench_attention(const llmir_cpu_kernel_table_t* table, const attention_shape_t* s) {
     const uint32_t positions = s->depth + s->tokens;
     const uint32_t pages = positions / PAGE_TOKENS + 1u;
-    const size_t layer_elements = 2u * (size_t)s->kv_heads * PAGE_TOKENS * s->head_dim;
-    const size_t page_bytes = layer_elements * s->layers * 2u;
+    const llmir_plan_kv_layer_t planned = {.kv_heads = s->kv_heads, .head_dim = s->head_dim};
+    const size_t layer_bytes = llmir_kv_layer_bytes(&planned, s->storage, PAGE_TOKENS);
+    const size_t page_bytes = layer_bytes * s->layers;
     const uint32_t stride = (s->q_heads + 2u * s->kv_heads) * s->head_dim;
     uint16_t* kv = aligned(page_bytes * pages);
     uint32_t* page_table = aligned(pages * sizeof *page_table);
@@ -120,12 +123,9 @@ static void bench_attention(const llmir_cpu_kernel_table_t* table, const attenti
         .token_count = s->tokens,
         .sequence_count = 1,
         .page_tokens = PAGE_TOKENS,
-        .page_table_stride = pages,
+        .kv_type = s->storage,
         .positions = position,
         .token_sequence = sequence,
-        .page_table = page_table,
-        .kv = (uint8_t*)kv,
-        .page_bytes = page_bytes,
     };
     const llmir_attention_params_t params = {
         s->q_heads, s->kv_heads, s->head_dim, 0, stride, s->q_heads * s->head_dim, 0.125f, 0.0f};
@@ -134,21 +134,26 @@ static void bench_attention(const llmir_cpu_kernel_table_t* table, const attenti
     for (int repeat = 0; repeat < 2 || seconds() < end; ++repeat) {
         const double start = seconds();
         for (uint32_t l = 0; l < s->layers; ++l) {
-            const llmir_plan_kv_layer_t layer = {s->kv_heads, s->head_dim, 0, 0,
-                                                 layer_elements * l};
-            const llmir_cpu_call_t call = {.batch = &batch,
-                                           .operands = {q, (void*)(uintptr_t)&layer, out}};
+            llmir_cpu_kv_layer_t layer = llmir_cpu_kv_layer(&planned, s->storage, PAGE_TOKENS);
+            layer.pages = (uint8_t*)kv + layer_bytes * l;
+            layer.page_bytes = page_bytes;
+            layer.page_table = page_table;
+            layer.page_table_stride = pages;
+            const llmir_cpu_call_t call = {.batch = &batch, .operands = {q, &layer, out}};
             run(table, LLMIR_KERNEL_ATTENTION, &call, &params);
         }
         const double time = (seconds() - start) / s->layers;
         best = time < best ? time : best;
     }
     const double keys = (double)s->tokens * (s->depth + 0.5 * (s->tokens + 1u));
-    printf("  attention %2u/%u heads of %3u, %3u tokens at %4u, %2u layers: %9.1f us, %6.1f GFLOPS",
-           s->q_heads, s->kv_heads, s->head_dim, s->tokens, s->depth, s->layers, best * 1e6,
-           4.0 * keys * s->head_dim * s->q_heads / best * 1e-9);
+    static const char* const names[] = {"f16", "f32", "q8"};
+    printf(
+        "  attention %3s %2u/%u heads of %3u, %3u tokens at %4u, %2u layers: %9.1f us, %6.1f "
+        "GFLOPS",
+        names[s->storage], s->q_heads, s->kv_heads, s->head_dim, s->tokens, s->depth, s->layers,
+        best * 1e6, 4.0 * keys * s->head_dim * s->q_heads / best * 1e-9);
     if (s->tokens == 1u) {
-        printf(", %.1f GB/s", 4.0 * positions * s->kv_heads * s->head_dim / best * 1e-9);
+        printf(", %.1f GB/s", (double)layer_bytes * positions / PAGE_TOKENS / best * 1e-9);
     }
     printf("\n");
     free(kv);
@@ -217,10 +222,14 @@ static int runs_here(uint32_t level) {
 }
 
 int main(int argc, char** argv) {
+    enum { F16 = LLMIR_KV_STORAGE_F16, Q8 = LLMIR_KV_STORAGE_Q8 };
     static const attention_shape_t shapes[] = {
-        {9, 3, 64, 0, 512, 1},    {32, 8, 64, 0, 512, 1},   {4, 1, 256, 0, 512, 1},
-        {9, 3, 64, 2048, 1, 1},   {9, 3, 64, 2048, 1, 30},  {32, 8, 64, 2048, 1, 16},
-        {32, 8, 128, 2048, 1, 8}, {16, 8, 128, 2048, 1, 8},
+        {9, 3, 64, 0, 512, 1, F16},    {9, 3, 64, 0, 512, 1, Q8},     {32, 8, 64, 0, 512, 1, F16},
+        {32, 8, 64, 0, 512, 1, Q8},    {4, 1, 256, 0, 512, 1, F16},   {4, 1, 256, 0, 512, 1, Q8},
+        {9, 3, 64, 2048, 1, 1, F16},   {9, 3, 64, 2048, 1, 1, Q8},    {9, 3, 64, 2048, 1, 30, F16},
+        {9, 3, 64, 2048, 1, 30, Q8},   {32, 8, 64, 2048, 1, 16, F16}, {32, 8, 64, 2048, 1, 16, Q8},
+        {32, 8, 128, 2048, 1, 8, F16}, {32, 8, 128, 2048, 1, 8, Q8},  {16, 8, 128, 2048, 1, 8, F16},
+        {16, 8, 128, 2048, 1, 8, Q8},
     };
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("fma")) {

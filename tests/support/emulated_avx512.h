@@ -142,6 +142,19 @@ EMULATED emulated_m512i_t emulated_cvtepi8_epi32(__m128i a) {
 EMULATED emulated_m512i_t emulated_cvtepu8_epi32(__m128i a) {
     return (emulated_m512i_t){_mm256_cvtepu8_epi32(a), _mm256_cvtepu8_epi32(_mm_srli_si128(a, 8))};
 }
+EMULATED emulated_m512i_t emulated_cvtepi8_epi16(__m256i a) {
+    return (emulated_m512i_t){_mm256_cvtepi8_epi16(_mm256_castsi256_si128(a)),
+                              _mm256_cvtepi8_epi16(_mm256_extracti128_si256(a, 1))};
+}
+EMULATED __m256i emulated_cvtepi32_epi16(emulated_m512i_t a) {
+    int32_t wide[16];
+    int16_t narrow[16];
+    emulated_storeu_si512(wide, a);
+    for (int i = 0; i < 16; ++i) {
+        narrow[i] = (int16_t)(wide[i] & 0xffff);
+    }
+    return _mm256_loadu_si256((const __m256i*)narrow);
+}
 EMULATED __m128i emulated_cvtepi32_epi8(emulated_m512i_t a) {
     int32_t wide[16];
     int8_t narrow[16];
@@ -166,6 +179,23 @@ EMULATED emulated_m512i_t emulated_dpbusd_epi32(emulated_m512i_t sum,
                                                 emulated_m512i_t s) {
     return (emulated_m512i_t){emulated_dpbusd_half(sum.lo, u.lo, s.lo),
                               emulated_dpbusd_half(sum.hi, u.hi, s.hi)};
+}
+
+/* Swaps of neighbours, the only shuffles that the kernels make. */
+EMULATED emulated_m512_t emulated_permute_ps(emulated_m512_t a, const int order) {
+    return order == 0xb1
+               ? (emulated_m512_t){_mm256_permute_ps(a.lo, 0xb1), _mm256_permute_ps(a.hi, 0xb1)}
+               : (emulated_m512_t){_mm256_permute_ps(a.lo, 0x4e), _mm256_permute_ps(a.hi, 0x4e)};
+}
+EMULATED emulated_m512_t emulated_shuffle_f32x4(emulated_m512_t a, const int order) {
+    return order == 0xb1 ? (emulated_m512_t){_mm256_permute2f128_ps(a.lo, a.lo, 1),
+                                             _mm256_permute2f128_ps(a.hi, a.hi, 1)}
+                         : (emulated_m512_t){a.hi, a.lo};
+}
+EMULATED emulated_m512i_t emulated_dpwssd_epi32(emulated_m512i_t sum,
+                                                emulated_m512i_t a,
+                                                emulated_m512i_t b) {
+    return emulated_add_epi32(sum, emulated_madd_epi16(a, b));
 }
 
 /* NOLINTBEGIN(readability-identifier-naming): names of the compiler */
@@ -218,10 +248,15 @@ EMULATED emulated_m512i_t emulated_dpbusd_epi32(emulated_m512i_t sum,
 #define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
 #define _mm512_cvtepu8_epi32 emulated_cvtepu8_epi32
 #define _mm512_cvtepi32_epi8 emulated_cvtepi32_epi8
+#define _mm512_cvtepi32_epi16 emulated_cvtepi32_epi16
+#define _mm512_cvtepi8_epi16 emulated_cvtepi8_epi16
 #define _mm512_dpbusd_epi32 emulated_dpbusd_epi32
+#define _mm512_dpwssd_epi32 emulated_dpwssd_epi32
 /* Some compilers have these as macros. */
 #undef _mm512_cmp_ps_mask
 #undef _mm512_cvtps_ph
+#undef _mm512_permute_ps
+#undef _mm512_shuffle_f32x4
 #undef _mm512_extractf64x4_pd
 #undef _mm512_extracti64x4_epi64
 #define _mm512_load_ps emulated_loadu_ps
@@ -231,7 +266,12 @@ EMULATED emulated_m512i_t emulated_dpbusd_epi32(emulated_m512i_t sum,
 #define _mm512_cmp_ps_mask(a, b, predicate) \
     ((void)sizeof(char[(predicate) == _CMP_LT_OQ ? 1 : -1]), emulated_less_mask(a, b))
 #define _mm512_cvtps_ph(a, rounding) \
-    ((void)sizeof(char[(rounding)&_MM_FROUND_NO_EXC ? 1 : -1]), emulated_cvtps_ph(a))
+    ((void)sizeof(char[(rounding) & _MM_FROUND_NO_EXC ? 1 : -1]), emulated_cvtps_ph(a))
+#define _mm512_permute_ps(a, order) \
+    ((void)sizeof(char[(order) == 0xb1 || (order) == 0x4e ? 1 : -1]), emulated_permute_ps(a, order))
+#define _mm512_shuffle_f32x4(a, b, order)                             \
+    ((void)sizeof(char[(order) == 0xb1 || (order) == 0x4e ? 1 : -1]), \
+     emulated_shuffle_f32x4(a, order))
 #define _mm512_castps512_ps256(a) ((a).lo)
 #define _mm512_castsi512_si256(a) ((a).lo)
 #define _mm512_extractf64x4_pd(a, index) ((index) ? (a).hi : (a).lo)

@@ -4,7 +4,7 @@
  *   dispatch  kernel     operands                       computes
  *   0         EMBED      tensor 0, buffer 0             b0[t] = tensor[0] + token[t]
  *   1         GATE       buffer 0, buffer 1             b1[t] = b0[t] + 1
- *   2         QKV        buffer 1, -, -, -, KV layer 1  kv[position] = b1[t] * window of the layer
+ *   2         QKV        buffer 1, -, -, -, KV layer 1  kv[position] = b1[t] * 10, in layer 1
  *   3         QUANTIZE   buffer 1, buffer 2             b2[r] = b1[output_rows[r]] * 2 */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@
 #define SLOTS 3u
 #define ACTIVATION_BYTES (SLOTS * MAX_TOKENS * ROW_BYTES)
 #define KV_BYTES 4096u
+#define KV_LAYER_BYTES 512u /* keys and values of 16 positions of 8 f16 */
 
 /* ---- Kernels ---- */
 
@@ -46,10 +47,10 @@ static void run_gate(const llmir_cpu_call_t* call, const void* params, uint32_t 
 
 static void run_qkv(const llmir_cpu_call_t* call, const void* params, uint32_t b, uint32_t e) {
     (void)params;
-    const llmir_plan_kv_layer_t* layer = call->operands[4];
-    float* kv = (float*)(void*)call->batch->kv;
+    const llmir_cpu_kv_layer_t* layer = call->operands[4];
+    float* kv = (float*)(void*)layer->pages;
     for (uint32_t t = b; t < e; ++t) {
-        kv[call->batch->positions[t]] = *row_of(call, 0, t) * (float)layer->window;
+        kv[call->batch->positions[t]] = *row_of(call, 0, t) * 10.0f;
     }
 }
 
@@ -126,7 +127,10 @@ static void fill_plan(fixture_t* f) {
         f->slots[i] =
             (llmir_plan_slot_t){.token_row_bytes = ROW_BYTES, .output_row_bytes = ROW_BYTES};
     }
-    f->kv_layers[1].window = 10;
+    for (uint32_t i = 0; i < 2; ++i) {
+        f->kv_layers[i].kv_heads = 1;
+        f->kv_layers[i].head_dim = 8;
+    }
     f->weights[0] = 100.0f;
     f->embed_params.scale = 1.0f;
     f->tensors[0].data = (const uint8_t*)f->weights;
@@ -233,7 +237,7 @@ static void assert_results(const fixture_t* f) {
         const float x = 101.0f + 7.0f * (float)t;
         const size_t row = (size_t)t * ROW_BYTES;
         assert_true(value_at(f->activations, (size_t)f->slot_offsets[1] + row) == x);
-        assert_true(value_at(f->kv, t * sizeof(float)) == 10.0f * x);
+        assert_true(value_at(f->kv, KV_LAYER_BYTES + t * sizeof(float)) == 10.0f * x);
     }
     for (uint32_t r = 0; r < f->batch.output_count; ++r) {
         const float x = 101.0f + 7.0f * (float)f->output_rows[r];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quant/kv_layout.h"
 #include "tests/support/tiny_model.h"
 
 #define TOKENS 120u
@@ -45,7 +46,7 @@ static void test_feed_chunks_give_same_bits(void** state) {
     static const uint32_t chunks[] = {1, 3, 16, 100};
     (void)state;
     for (size_t l = 0; l < 3; ++l) {
-        for (uint32_t kv_type = 0; kv_type < 2; ++kv_type) {
+        for (uint32_t kv_type = 0; kv_type < LLMIR_KV_STORAGE_COUNT; ++kv_type) {
             const tiny_options_t options = options_for(layouts[l]);
             tiny_loaded_t loaded;
             int32_t ids[TOKENS];

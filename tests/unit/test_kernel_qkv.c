@@ -19,6 +19,11 @@ static const qkv_case_t cases[] = {
     {{3, 1, 24, 24, 0, LLMIR_QKV_ROPE, 0.0f, 0}, 256, LLMIR_KV_F16},
     {{2, 1, 8, 0, 0, LLMIR_QKV_NORM, 1e-5f, 0}, 16, LLMIR_KV_F16},
     {{2, 1, 512, 128, 0, 0, 0.0f, 0}, 16, LLMIR_KV_F32},
+    {{9, 3, 64, 64, 0, LLMIR_QKV_ROPE, 0.0f, 0}, 32, LLMIR_KV_Q8},
+    {{4, 1, 256, 256, 0, LLMIR_QKV_ROPE | LLMIR_QKV_NORM, 1e-6f, 0}, 16, LLMIR_KV_Q8},
+    {{3, 1, 24, 24, 0, LLMIR_QKV_ROPE, 0.0f, 0}, 256, LLMIR_KV_Q8},
+    {{2, 1, 8, 0, 0, LLMIR_QKV_NORM, 1e-5f, 0}, 16, LLMIR_KV_Q8},
+    {{2, 1, 512, 128, 0, 0, 0.0f, 0}, 16, LLMIR_KV_Q8},
 };
 #define CASE_COUNT (sizeof cases / sizeof *cases)
 
@@ -72,10 +77,10 @@ static void fixture_deinit(qkv_fixture_t* f) {
 
 static void run(qkv_fixture_t* f, const test_kernel_level_t* level, int reversed) {
     memcpy(f->qkv, f->before, qkv_bytes(f));
-    memset(f->b.batch.kv, 0xff, f->b.batch.page_bytes * f->b.page_count);
+    memset(f->b.kv, 0xff, f->b.kv_bytes);
     const llmir_cpu_call_t call = {
         .batch = &f->b.batch,
-        .operands = {f->qkv, f->table, f->q_weight, f->k_weight, &f->b.layer},
+        .operands = {f->qkv, f->table, f->q_weight, f->k_weight, &f->b.view},
         .row_bytes = {f->params.stride * 4u, f->table_bytes},
     };
     test_kernel_run(level, LLMIR_KERNEL_QKV, &call, &f->params, reversed);
@@ -109,34 +114,54 @@ static void assert_near(double got, double want, double slack) {
     }
 }
 
+/* A key or value in the cache against what it should be within `slack`. */
+static void check_cell(const qkv_fixture_t* f, test_cell_t cell, const double* want, double slack) {
+    const uint32_t dim = f->params.head_dim;
+    double relative = f->b.batch.kv_type == LLMIR_KV_F16 ? 0x1p-11 : 0.0;
+    double half_step = 0.0;
+    if (f->b.batch.kv_type == LLMIR_KV_Q8) {
+        const double scale = test_cache_scale(&f->b, cell);
+        double largest = 0.0;
+        for (uint32_t d = 0; d < dim; ++d) {
+            largest = fmax(largest, fabs(want[d]));
+        }
+        assert_true(scale * 127.0 >= largest - slack - 1e-6 * largest);
+        assert_true(scale * 127.0 <= (largest + slack) * (1.0 + 0x1p-9) + 127.0 * 0x1p-24);
+        half_step = scale * 0.5 * (1.0 + 1e-5);
+    }
+    for (uint32_t d = 0; d < dim; ++d) {
+        assert_near(test_cache_get(&f->b, cell, d), want[d],
+                    relative * fabs(want[d]) + half_step + slack);
+    }
+}
+
 static void check_token(const qkv_fixture_t* f, uint32_t t) {
     const llmir_qkv_params_t* p = &f->params;
     const float* before = f->before + (size_t)t * p->stride;
     const float* after = f->qkv + (size_t)t * p->stride;
     const uint32_t s = f->b.token_sequence[t];
     const uint32_t position = (uint32_t)f->b.positions[t];
-    const double relative = f->b.batch.kv_type == LLMIR_KV_F16 ? 0x1p-10 : 1e-6;
+    const double query_slack = f->b.batch.kv_type == LLMIR_KV_Q8 ? 2e-4 : 2e-6;
     double want[512];
     for (uint32_t h = 0; h < p->q_heads; ++h) {
         reference_head(f, before + h * p->head_dim, f->q_weight, t, want);
+        test_turn(&f->b, want);
         for (uint32_t d = 0; d < p->head_dim; ++d) {
-            assert_near(after[h * p->head_dim + d], want[d], 2e-6);
+            assert_near(test_query_get(&f->b, after + h * p->head_dim, d), want[d], query_slack);
         }
     }
     const float* k = before + p->q_heads * p->head_dim;
     const float* v = k + p->kv_heads * p->head_dim;
     for (uint32_t h = 0; h < p->kv_heads; ++h) {
         reference_head(f, k + h * p->head_dim, f->k_weight, t, want);
+        test_turn(&f->b, want);
+        check_cell(f, (test_cell_t){s, h, position, 0}, want, 2e-6);
         for (uint32_t d = 0; d < p->head_dim; ++d) {
-            const double key = test_cache_value(&f->b, test_key_index(&f->b, s, h, position, d));
-            assert_near(key, want[d], relative * fabs(want[d]) + 2e-6);
-            const double value =
-                test_cache_value(&f->b, test_value_index(&f->b, s, h, position, d));
-            const float source = v[h * p->head_dim + d];
-            assert_true(value == (f->b.batch.kv_type == LLMIR_KV_F16
-                                      ? test_f16_value(test_f16_nearest(source))
-                                      : source));
+            want[d] = v[h * p->head_dim + d];
         }
+        test_turn(&f->b, want);
+        check_cell(f, (test_cell_t){s, h, position, 1}, want,
+                   f->b.batch.kv_type == LLMIR_KV_Q8 ? 2e-6 : 0.0);
     }
     /* Keys, values and padding of the row stay. */
     assert_memory_equal(k, after + p->q_heads * p->head_dim,
@@ -152,7 +177,7 @@ static void test_qkv_matches_the_reference_at_every_level(void** state) {
     for (size_t i = 0; i < CASE_COUNT; ++i) {
         qkv_fixture_t f;
         fixture_init(&f, &random, &cases[i]);
-        const size_t kv_bytes = f.b.batch.page_bytes * f.b.page_count;
+        const size_t kv_bytes = f.b.kv_bytes;
         float* expected_q[2] = {NULL, NULL};
         uint8_t* expected_kv[2] = {NULL, NULL};
         for (uint32_t l = 0; l < count; ++l) {
@@ -165,10 +190,10 @@ static void test_qkv_matches_the_reference_at_every_level(void** state) {
                 expected_q[fused] = test_aligned(qkv_bytes(&f));
                 expected_kv[fused] = test_aligned(kv_bytes);
                 memcpy(expected_q[fused], f.qkv, qkv_bytes(&f));
-                memcpy(expected_kv[fused], f.b.batch.kv, kv_bytes);
+                memcpy(expected_kv[fused], f.b.kv, kv_bytes);
             }
             test_assert_same_bits("q", &levels[l], f.qkv, expected_q[fused], qkv_bytes(&f));
-            test_assert_same_bits("kv", &levels[l], f.b.batch.kv, expected_kv[fused], kv_bytes);
+            test_assert_same_bits("kv", &levels[l], f.b.kv, expected_kv[fused], kv_bytes);
         }
         for (int fused = 0; fused < 2; ++fused) {
             free(expected_q[fused]);
@@ -193,19 +218,13 @@ static void test_qkv_writes_nothing_but_its_positions(void** state) {
             for (uint32_t t = 0; t < f.b.batch.token_count; ++t) {
                 const uint32_t s = f.b.token_sequence[t];
                 const uint32_t position = (uint32_t)f.b.positions[t];
-                const size_t element = f.b.batch.kv_type == LLMIR_KV_F16 ? 2u : 4u;
                 for (uint32_t h = 0; h < f.params.kv_heads; ++h) {
-                    for (uint32_t d = 0; d < f.params.head_dim; ++d) {
-                        uint8_t* kv = f.b.batch.kv;
-                        memset(kv + element * test_key_index(&f.b, s, h, position, d), 0xff,
-                               element);
-                        memset(kv + element * test_value_index(&f.b, s, h, position, d), 0xff,
-                               element);
-                    }
+                    test_cache_erase(&f.b, (test_cell_t){s, h, position, 0});
+                    test_cache_erase(&f.b, (test_cell_t){s, h, position, 1});
                 }
             }
-            for (size_t byte = 0; byte < f.b.batch.page_bytes * f.b.page_count; ++byte) {
-                assert_int_equal(f.b.batch.kv[byte], 0xff);
+            for (size_t byte = 0; byte < f.b.kv_bytes; ++byte) {
+                assert_int_equal(f.b.kv[byte], 0xff);
             }
             fixture_deinit(&f);
         }

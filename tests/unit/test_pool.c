@@ -20,6 +20,7 @@ static void test_pool_takes_exactly_what_was_announced(void** state) {
         {.context_tokens = 100, .session_count = 3},
         {.context_tokens = 333, .session_count = 5, .chunk_tokens = 17, .output_rows = 9},
         {.kv_type = LLMIR_KV_F32, .chunk_tokens = 1},
+        {.kv_type = LLMIR_KV_Q8, .context_tokens = 100},
         {.session_count = 16, .chunk_tokens = 512},
         {0},
     };
@@ -46,7 +47,8 @@ static void test_pool_takes_exactly_what_was_announced(void** state) {
     tiny_unload(&loaded);
 }
 
-/* 2 layers of keys and values, 2 heads of 16, 2 or 4 bytes: 256 or 512 bytes a token. */
+/* 2 layers of keys and values, 2 heads of 16, 2 or 4 bytes: 256 or 512 bytes a token. With int8, 8
+ * heads of 16 bytes and a scale of 2: 144 bytes. */
 static void test_pool_pages_have_the_size_of_their_tokens(void** state) {
     const tiny_options_t options = tiny_options_default();
     llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
@@ -57,6 +59,9 @@ static void test_pool_pages_have_the_size_of_their_tokens(void** state) {
     assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 160 * 256);
     pool_options.kv_type = LLMIR_KV_F32;
     assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 160 * 512);
+    pool_options.kv_type = LLMIR_KV_Q8;
+    assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 160 * 144);
+    pool_options.kv_type = LLMIR_KV_F32;
     pool_options.context_tokens = 1;
     assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 16 * 512);
     /* Beyond what one session can use. */
@@ -118,7 +123,7 @@ static void test_pool_refuses_bad_options(void** state) {
     tiny_loaded_t loaded;
     (void)state;
     tiny_load(&loaded, &options, 1);
-    pool_options.kv_type = 2;
+    pool_options.kv_type = 99;
     assert_status(llmir_pool_create(loaded.model, &pool_options, &pool, &assert_status_error),
                   LLMIR_STATUS_INVALID_ARGUMENT);
     assert_null(pool);

@@ -10,6 +10,7 @@
 
 #include "core/base/blake2b.h"
 #include "core/session_file.h"
+#include "quant/kv_layout.h"
 #include "tests/support/test_random.h"
 #include "tests/support/tiny_model.h"
 
@@ -108,7 +109,7 @@ static void test_session_file_restored_session_goes_on_with_the_same_bits(void**
     (void)state;
     tiny.window = 24;
     for (size_t p = 0; p < 6; ++p) {
-        for (uint32_t kv_type = 0; kv_type < 2; ++kv_type) {
+        for (uint32_t kv_type = 0; kv_type < LLMIR_KV_STORAGE_COUNT; ++kv_type) {
             llmir_sampler_options_t sampler;
             llmir_session_options_t options = sampling_options(&sampler);
             tiny_loaded_t loaded;

@@ -4,6 +4,7 @@
 extern "C" {
 #include "quant/activation.h"
 #include "quant/quant_layout.h"
+#include "targets/cpu/kernels/kv_cache.h"
 }
 
 #include <cstring>
@@ -15,6 +16,8 @@ namespace {
 /// behind 40.
 constexpr uint32_t tokenCount = 8, promptTokens = 7, promptStart = 20, decodePosition = 40;
 constexpr uint32_t pageTokens = 16, pagesPerSequence = 4, vocab = 64;
+/// Bytes of a page in front of the layer.
+constexpr uint32_t kvOffset = 128;
 
 class Random {
 public:
@@ -134,13 +137,15 @@ private:
   void setKv(KernelCase &target, uint32_t kvType, uint32_t kvHeads, uint32_t headDim,
              uint32_t window) {
     target.usesKv = true;
-    target.kvLayer = {kvHeads, headDim, window, 0, 64};
-    size_t elements = 64 + size_t(2) * pageTokens * kvHeads * headDim;
+    llmir_plan_kv_layer_t layer = {kvHeads, headDim, window, 0, 64};
     target.batch.kv_type = kvType;
-    target.batch.page_bytes = elements * (kvType == 0 ? 2 : 4);
-    target.kv = Memory(target.batch.page_bytes * 2 * pagesPerSequence);
-    if (kvType != 0)
+    target.kvLayer = llmir_cpu_kv_layer(&layer, kvType, pageTokens);
+    target.kvLayer.page_bytes = kvOffset + llmir_kv_layer_bytes(&layer, kvType, pageTokens);
+    target.kvLayer.page_table_stride = pagesPerSequence;
+    target.kv = Memory(target.kvLayer.page_bytes * 2 * pagesPerSequence);
+    if (kvType == LLMIR_KV_STORAGE_F32)
       return fillF32(target.kv);
+    // Scales are halves, and integers may be anything.
     for (size_t i = 0; i + 2 <= target.kv.bytes(); i += 2) {
       uint16_t value = random.half();
       std::memcpy(target.kv.data() + i, &value, 2);
@@ -152,7 +157,6 @@ private:
     target.batch.sequence_count = 2;
     target.batch.output_count = 2;
     target.batch.page_tokens = pageTokens;
-    target.batch.page_table_stride = pagesPerSequence;
     for (uint32_t i = 0; i < tokenCount; ++i) {
       bool isPrompt = i < promptTokens;
       target.tokens.push_back(static_cast<int32_t>(random.next() % vocab));
@@ -307,8 +311,8 @@ std::vector<KernelCase> makeKernelCases(uint32_t seed) {
   Builder builder(seed);
   builder.addRowKernels();
   builder.addLinear();
-  builder.addAttention(0);
-  builder.addAttention(1);
+  for (uint32_t storage = 0; storage < LLMIR_KV_STORAGE_COUNT; ++storage)
+    builder.addAttention(storage);
   return std::move(builder.cases);
 }
 
@@ -318,8 +322,8 @@ std::vector<uint8_t> runKernel(KernelCase kernelCase, llmir_cpu_kernel_fn kernel
   batch.positions = kernelCase.positions.data();
   batch.token_sequence = kernelCase.sequences.data();
   batch.output_rows = kernelCase.outputRows.data();
-  batch.page_table = kernelCase.pageTable.data();
-  batch.kv = kernelCase.kv.data();
+  kernelCase.kvLayer.page_table = kernelCase.pageTable.data();
+  kernelCase.kvLayer.pages = kernelCase.kv.data() + kvOffset;
 
   llmir_cpu_call_t call = {};
   call.batch = &batch;

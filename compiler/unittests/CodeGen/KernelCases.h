@@ -37,7 +37,7 @@ struct KernelCase {
   std::string name;
   KernelVariant variant;
   llmir_cpu_batch_t batch{};
-  llmir_plan_kv_layer_t kvLayer{};
+  llmir_cpu_kv_layer_t kvLayer{};
   bool usesKv = false;
   std::vector<Memory> operands; ///< operand i; empty: absent. The KV operand is `kvLayer`
   std::vector<uint32_t> rowBytes;

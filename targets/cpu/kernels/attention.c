@@ -6,12 +6,14 @@
  *   m = max s;  p = exp(s - m);  l = sum of p, 16 lanes (key % 16), then the tree of v16_sum
  *   o[d]  = p[first] * v[first][d] + ...                 one fma per key, lanes are elements
  *
- * and pieces are merged in ascending order. The result is a function of the query's position and of
- * the cache alone: which queries are computed together never changes an operation. So query rows
- * (token, head) that share a kv head go through a piece together, a few in registers at a time, and
- * share its loads and conversions. Keys outside a query's range take part in no maximum, sum or
- * product; where ranges of rows differ, the ends are done row by row. */
+ * (with integer storage: attention_integer.h) and pieces are merged in ascending order. The result
+ * is a function of the query's position and of the cache alone: which queries are computed together
+ * never changes an operation. So query rows (token, head) that share a kv head go through a piece
+ * together, a few in registers at a time, and share its loads and conversions. Keys outside a
+ * query's range take part in no maximum, sum or product; where ranges of rows differ, the ends are
+ * done row by row. */
 #include "targets/cpu/kernels/attention_piece.h"
+#include "targets/cpu/kernels/hadamard.h"
 #include "targets/cpu/kernels/kernel.h"
 #include "targets/cpu/kernels/kv_cache.h"
 #include "targets/cpu/kernels/tiles.h"
@@ -27,7 +29,7 @@ void LLMIR_KERNEL_NAME(attention)(const llmir_cpu_call_t* call,
 typedef struct attention_context {
     const llmir_attention_params_t* params;
     const llmir_cpu_batch_t* batch;
-    const llmir_plan_kv_layer_t* layer;
+    const llmir_cpu_kv_layer_t* layer;
     const float* q;
     float* out;
 } attention_context_t;
@@ -45,16 +47,11 @@ static inline uint32_t attention_first_key(uint32_t window, uint32_t position) {
 }
 
 /* Where the run's kv head has group `group` of a sequence, counted from position 0. */
-static inline llmir_kv_page_t attention_group(const attention_context_t* c,
-                                              const attention_run_t* run,
-                                              uint32_t group) {
-    const llmir_cpu_batch_t* batch = c->batch;
-    const uint32_t position = group * LLMIR_KV_GROUP;
-    const llmir_kv_page_t page = llmir_kv_page(
-        batch, c->layer, batch->token_sequence[run->token_begin], position / batch->page_tokens);
-    const size_t offset =
-        llmir_kv_group_offset(batch, c->layer, run->kv_head, position % batch->page_tokens);
-    return (llmir_kv_page_t){page.keys + offset, page.values + offset};
+static inline llmir_kv_group_t attention_group(const attention_context_t* c,
+                                               const attention_run_t* run,
+                                               uint32_t group) {
+    return llmir_kv_group(c->batch, c->layer, c->batch->token_sequence[run->token_begin],
+                          run->kv_head, group * LLMIR_KV_GROUP);
 }
 
 /* Finds the groups [begin, end) of the piece in the pages, and the keys of the groups one piece
@@ -66,7 +63,7 @@ LLMIR_OUTLINE void attention_locate(const attention_context_t* c,
                                     attention_piece_t* piece) {
     for (uint32_t g = piece->group_begin; g < piece->group_end; ++g) {
         const uint32_t group = piece_index * ATTENTION_GROUPS + g;
-        const llmir_kv_page_t here = attention_group(c, run, group);
+        const llmir_kv_group_t here = attention_group(c, run, group);
         piece->keys[g] = here.keys;
         piece->values[g] = here.values;
         piece->next_keys[g] = here.keys;
@@ -110,7 +107,7 @@ LLMIR_OUTLINE void attention_piece_rows(const attention_context_t* c,
     }
     attention_piece_t piece = {
         .head_dim = c->params->head_dim,
-        .is_f32 = c->batch->kv_type == LLMIR_KV_IS_F32,
+        .storage = c->batch->kv_type,
         .scale = c->params->scale,
         .soft_cap = c->params->soft_cap,
         .group_begin = begin / LLMIR_KV_GROUP,
@@ -154,6 +151,9 @@ static void attention_block(const attention_context_t* c,
     }
     for (uint32_t r = 0; r < row_count; ++r) {
         attention_row_finish(&rows[r], p->head_dim);
+        if (llmir_kv_is_integer(c->batch->kv_type)) { /* its values were turned */
+            hadamard_turn(rows[r].out, p->head_dim);
+        }
     }
 }
 
@@ -180,7 +180,7 @@ void LLMIR_KERNEL_NAME(attention)(const llmir_cpu_call_t* call,
     const attention_context_t context = {
         .params = (const llmir_attention_params_t*)params,
         .batch = batch,
-        .layer = (const llmir_plan_kv_layer_t*)call->operands[1],
+        .layer = (const llmir_cpu_kv_layer_t*)call->operands[1],
         .q = (const float*)call->operands[0],
         .out = (float*)call->operands[2],
     };

@@ -135,7 +135,11 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
                                     uint32_t count) {
     attention_range_t joint = attention_joint_range(tile, count);
     const uint32_t head_dim = piece->head_dim;
+    const int is_integer = llmir_kv_is_integer(piece->storage);
     uint32_t n = 0;
+    if (is_integer) {
+        attention_weigh(tile, piece, count);
+    }
     for (uint32_t column = 0; column < head_dim; column += n) {
         const uint32_t left = head_dim - column;
         const uint32_t widest = attention_span(count);
@@ -146,13 +150,13 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
             for (uint32_t s = 0; s < span; ++s) {
                 v16_store(&tile->sums[r][s * LLMIR_LANES], v16_zero());
             }
-            if (n < LLMIR_LANES) {
+            if (n < LLMIR_LANES && !is_integer) {
                 const attention_row_t* row = &tile->rows[r];
                 const attention_range_t all = {r, row->begin, row->end, column};
                 attention_add_values_n(tile, piece, all, n);
             }
         }
-        if (n >= LLMIR_LANES) {
+        if (n >= LLMIR_LANES || is_integer) { /* rows of integers are padded */
             attention_column_values(tile, piece, count, joint, span);
         }
         for (uint32_t r = 0; r < count; ++r) {
@@ -165,7 +169,7 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
 static uint32_t attention_tile_run(const attention_piece_t* piece,
                                    attention_row_t* rows,
                                    uint32_t left) {
-    const uint32_t count = attention_next_rows(left, piece->is_f32);
+    const uint32_t count = attention_next_rows(left, piece->storage);
     attention_tile_t tile;
     tile.rows = rows;
     v16_store(tile.m, v16_zero());

@@ -1,50 +1,73 @@
-/* The register tiles of attention that are compiled, and the choice among them: X(rows, type of the
- * cache, is_f32). Caches of f32 are for checking the arithmetic, so they get few. */
+/* The register tiles of attention that are compiled, and the choice among them: X(rows, storage of
+ * the cache). Caches of f32 are for checking the arithmetic, so they get few. */
 #ifndef LLMIR_CPU_ATTENTION_SHAPES_H
 #define LLMIR_CPU_ATTENTION_SHAPES_H
 
+#include "targets/cpu/kernels/attention_integer.h"
 #include "targets/cpu/kernels/attention_tile.h"
 
 #if ATTENTION_MAX_ROWS == 6
 #define ATTENTION_SHAPES(X) \
-    X(1, f16, 0)            \
-    X(2, f16, 0)            \
-    X(3, f16, 0)            \
-    X(4, f16, 0)            \
-    X(6, f16, 0)            \
-    X(1, f32, 1)            \
-    X(3, f32, 1)
+    X(1, F16)               \
+    X(2, F16)               \
+    X(3, F16)               \
+    X(4, F16)               \
+    X(6, F16)               \
+    X(1, F32)               \
+    X(3, F32)               \
+    X(1, Q8)                \
+    X(2, Q8)                \
+    X(3, Q8)                \
+    X(4, Q8)                \
+    X(6, Q8)
 #else
 #define ATTENTION_SHAPES(X) \
-    X(1, f16, 0)            \
-    X(3, f16, 0)            \
-    X(4, f16, 0)            \
-    X(1, f32, 1)
+    X(1, F16)               \
+    X(3, F16)               \
+    X(4, F16)               \
+    X(1, F32)               \
+    X(1, Q8)                \
+    X(3, Q8)                \
+    X(4, Q8)
 #endif
 
+LLMIR_VEC void attention_score_any(attention_tile_t* tile,
+                                   const attention_piece_t* piece,
+                                   uint32_t group,
+                                   const int rows,
+                                   const int span,
+                                   const uint32_t storage) {
+    if (llmir_kv_is_integer(storage)) {
+        attention_score_groups_q8(tile, piece, group, rows, span);
+    } else {
+        attention_score_groups(tile, piece, group, rows, span, storage);
+    }
+}
+
 /* Two functions per shape:
- * attention_scores_<rows>_<type>: scores of all groups of the piece;
- * attention_values_<rows>_<type>: tile->sums of `span` * 16 columns over a range of keys. */
+ * attention_scores_<rows>_<storage>: scores of all groups of the piece;
+ * attention_values_<rows>_<storage>: tile->sums of `span` * 16 columns over a range of keys. */
 /* NOLINTBEGIN(bugprone-branch-clone): the branches are equal where the widest span is 1 */
-#define ATTENTION_DEFINE(n, type, is_f32)                                                       \
+#define ATTENTION_DEFINE(n, type)                                                               \
     LLMIR_OUTLINE void attention_scores_##n##_##type(attention_tile_t* tile,                    \
                                                      const attention_piece_t* piece) {          \
         const uint32_t span = ATTENTION_SPAN(n);                                                \
         uint32_t g = piece->group_begin;                                                        \
         for (; g + span <= piece->group_end; g += span) {                                       \
-            attention_score_groups(tile, piece, g, n, ATTENTION_SPAN(n), is_f32);               \
+            attention_score_any(tile, piece, g, n, ATTENTION_SPAN(n), LLMIR_KV_STORAGE_##type); \
         }                                                                                       \
         for (; ATTENTION_SPAN(n) > 1 && g < piece->group_end; ++g) {                            \
-            attention_score_groups(tile, piece, g, n, 1, is_f32);                               \
+            attention_score_any(tile, piece, g, n, 1, LLMIR_KV_STORAGE_##type);                 \
         }                                                                                       \
     }                                                                                           \
     LLMIR_OUTLINE void attention_values_##n##_##type(                                           \
         attention_tile_t* tile, const attention_piece_t* piece, const attention_range_t* range, \
         uint32_t span) {                                                                        \
         if (ATTENTION_SPAN(n) > 1 && span > 1u) {                                               \
-            attention_add_values(tile, piece, *range, n, ATTENTION_SPAN(n), is_f32);            \
+            attention_add_values(tile, piece, *range, n, ATTENTION_SPAN(n),                     \
+                                 LLMIR_KV_STORAGE_##type);                                      \
         } else {                                                                                \
-            attention_add_values(tile, piece, *range, n, 1, is_f32);                            \
+            attention_add_values(tile, piece, *range, n, 1, LLMIR_KV_STORAGE_##type);           \
         }                                                                                       \
     }
 ATTENTION_SHAPES(ATTENTION_DEFINE)
@@ -52,11 +75,12 @@ ATTENTION_SHAPES(ATTENTION_DEFINE)
 #undef ATTENTION_DEFINE
 
 /* Rows of the next tile, out of `left`: such that no remainder is slow. */
-static inline uint32_t attention_next_rows(uint32_t left, int is_f32) {
+static inline uint32_t attention_next_rows(uint32_t left, uint32_t storage) {
+    const int is_f32 = storage == LLMIR_KV_STORAGE_F32;
 #if ATTENTION_MAX_ROWS == 6
     static const uint8_t few[8] = {0, 1, 2, 3, 4, 3, 6, 4};
-    const uint32_t rows_f16 = left < 8u ? few[left] : 6u;
-    return !is_f32 ? rows_f16 : left < 3u ? 1u : 3u;
+    const uint32_t rows = left < 8u ? few[left] : 6u;
+    return !is_f32 ? rows : left < 3u ? 1u : 3u;
 #else
     return is_f32 || left < 3u ? 1u : left == 3u ? 3u : 4u;
 #endif
@@ -71,10 +95,10 @@ static inline uint32_t attention_span(uint32_t rows) {
 static inline void attention_scores(attention_tile_t* tile,
                                     const attention_piece_t* piece,
                                     uint32_t rows) {
-    switch (rows * 2u + (uint32_t)piece->is_f32) {
-#define ATTENTION_CASE(n, type, is_f32)             \
-    case (n)*2 + (is_f32):                          \
-        attention_scores_##n##_##type(tile, piece); \
+    switch (rows * LLMIR_KV_STORAGE_COUNT + piece->storage) {
+#define ATTENTION_CASE(n, type)                                  \
+    case (n) * LLMIR_KV_STORAGE_COUNT + LLMIR_KV_STORAGE_##type: \
+        attention_scores_##n##_##type(tile, piece);              \
         break;
         ATTENTION_SHAPES(ATTENTION_CASE)
 #undef ATTENTION_CASE
@@ -89,9 +113,9 @@ static inline void attention_range_values(attention_tile_t* tile,
                                           const attention_range_t* range,
                                           uint32_t rows,
                                           uint32_t span) {
-    switch (rows * 2u + (uint32_t)piece->is_f32) {
-#define ATTENTION_CASE(n, type, is_f32)                          \
-    case (n)*2 + (is_f32):                                       \
+    switch (rows * LLMIR_KV_STORAGE_COUNT + piece->storage) {
+#define ATTENTION_CASE(n, type)                                  \
+    case (n) * LLMIR_KV_STORAGE_COUNT + LLMIR_KV_STORAGE_##type: \
         attention_values_##n##_##type(tile, piece, range, span); \
         break;
         ATTENTION_SHAPES(ATTENTION_CASE)

@@ -27,20 +27,20 @@
 
 /* A piece as its rows see it. */
 typedef struct attention_piece {
-    const uint8_t* keys[ATTENTION_GROUPS];      /* [head_dim][16] each */
-    const uint8_t* values[ATTENTION_GROUPS];    /* [16][head_dim] each */
+    const uint8_t* keys[ATTENTION_GROUPS]; /* of sixteen positions each */
+    const uint8_t* values[ATTENTION_GROUPS];
     const uint8_t* next_keys[ATTENTION_GROUPS]; /* of the next piece, to ask for; or any */
     uint32_t group_begin;                       /* groups that rows look at; others are not set */
     uint32_t group_end;
     uint32_t head_dim;
-    int is_f32;
+    uint32_t storage; /* llmir_kv_storage_t */
     float scale;
     float soft_cap; /* 0: none */
 } attention_piece_t;
 
 /* One query head of one token. */
 typedef struct attention_row {
-    const float* q;
+    const float* q;     /* integer storage: the form that kv_cache.h draws */
     float* out;         /* sum of values of the pieces so far, not yet divided by l */
     uint32_t first_key; /* absolute positions */
     uint32_t last_key;  /* one past */
@@ -53,7 +53,8 @@ typedef struct attention_row {
 /* Rows that go through a piece together. Arrays by row have 16 entries: they are v16f too. */
 typedef struct attention_tile {
     attention_row_t* rows;
-    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];                /* then exp(score - m) */
+    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];  /* then exp(score - m) */
+    float weights[ATTENTION_MAX_ROWS][ATTENTION_PIECE]; /* integer storage: those, scaled */
     float sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN * LLMIR_LANES]; /* of values, some columns */
     float m[LLMIR_LANES];                                             /* of this piece */
     float l[LLMIR_LANES];
@@ -69,14 +70,16 @@ typedef struct attention_range {
     uint32_t column;
 } attention_range_t;
 
-LLMIR_VEC v16f attention_load(const uint8_t* p, size_t element, int is_f32) {
-    return is_f32 ? v16_load((const float*)p + element)
-                  : v16_load_f16((const uint16_t*)p + element);
-}
-
-LLMIR_VEC v16f attention_load_n(const uint8_t* p, size_t element, int is_f32, uint32_t n) {
-    return is_f32 ? v16_load_n((const float*)p + element, n)
-                  : v16_load_f16_n((const uint16_t*)p + element, n);
+/* Sixteen elements of a value, from element `column` on. */
+LLMIR_VEC v16f attention_load_value(const uint8_t* row, uint32_t column, const uint32_t storage) {
+    switch (storage) {
+        case LLMIR_KV_STORAGE_F32:
+            return v16_load((const float*)row + column);
+        case LLMIR_KV_STORAGE_Q8:
+            return v16_load_i8((const int8_t*)row + column);
+        default:
+            return v16_load_f16((const uint16_t*)row + column);
+    }
 }
 
 /* Pages lie far apart, so no hardware prefetcher follows the groups of a layer. Tiles of few rows
@@ -84,17 +87,13 @@ LLMIR_VEC v16f attention_load_n(const uint8_t* p, size_t element, int is_f32, ui
  * loop over the values for the keys of the next piece, byte by byte as far as it is itself. */
 #define ATTENTION_PREFETCH_ROWS 4
 
-LLMIR_VEC void attention_prefetch(const uint8_t* p, size_t element, int is_f32) {
-    __builtin_prefetch(p + element * (is_f32 ? 4u : 2u));
-}
-
 /* Scores of groups group .. group + span - 1 for rows 0 .. rows - 1. */
 LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
                                       const attention_piece_t* piece,
                                       uint32_t group,
                                       const int rows,
                                       const int span,
-                                      const int is_f32) {
+                                      const uint32_t storage) {
     v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
     const float* q[ATTENTION_MAX_ROWS];
     const uint8_t* keys[ATTENTION_MAX_SPAN];
@@ -110,12 +109,15 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
         values[s] = piece->values[group + (uint32_t)s];
     }
     const size_t head_dim = piece->head_dim;
+    const int f32 = storage == LLMIR_KV_STORAGE_F32;
+    const size_t step = LLMIR_KV_GROUP * (f32 ? 4u : 2u);
     for (size_t d = 0; d < head_dim; ++d) {
         v16f k[ATTENTION_MAX_SPAN];
         for (int s = 0; s < span; ++s) {
-            k[s] = attention_load(keys[s], d * LLMIR_KV_GROUP, is_f32);
+            const uint8_t* from = keys[s] + d * step;
+            k[s] = f32 ? v16_load((const float*)from) : v16_load_f16((const uint16_t*)from);
             if (rows <= ATTENTION_PREFETCH_ROWS) {
-                attention_prefetch(values[s], d * LLMIR_KV_GROUP, is_f32);
+                __builtin_prefetch(values[s] + d * step);
             }
         }
         for (int r = 0; r < rows; ++r) {
@@ -140,29 +142,33 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
                                     const attention_range_t range,
                                     const int rows,
                                     const int span,
-                                    const int is_f32) {
+                                    const uint32_t storage) {
     v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
     for (int r = 0; r < rows; ++r) {
         for (int s = 0; s < span; ++s) {
             sums[r][s] = v16_load(&tile->sums[range.row + (uint32_t)r][s * 16]);
         }
     }
-    const size_t head_dim = piece->head_dim;
+    const size_t row_bytes = llmir_kv_value_row_bytes(storage, piece->head_dim);
+    const int is_integer = llmir_kv_is_integer(storage);
+    const size_t column_bytes = range.column * row_bytes / piece->head_dim;
+    const float* weights = is_integer ? tile->weights[range.row] : tile->scores[range.row];
     for (uint32_t key = range.begin; key < range.end;) {
         const uint32_t group = key / LLMIR_KV_GROUP;
         const uint32_t group_end = (group + 1u) * LLMIR_KV_GROUP;
         const uint32_t stop = group_end < range.end ? group_end : range.end;
-        const uint8_t* values = piece->values[group];
-        const uint8_t* next_keys = piece->next_keys[group];
-        const float* p = &tile->scores[range.row][key];
-        size_t element = (key % LLMIR_KV_GROUP) * head_dim + range.column;
-        for (; key < stop; ++key, ++p, element += head_dim) {
+        const size_t offset = (key % LLMIR_KV_GROUP) * row_bytes;
+        const uint8_t* value = piece->values[group] + offset;
+        const uint8_t* next = piece->next_keys[group] + offset + column_bytes;
+        const float* p = &weights[key];
+        for (; key < stop; ++key, ++p, value += row_bytes, next += row_bytes) {
             v16f v[ATTENTION_MAX_SPAN];
             for (int s = 0; s < span; ++s) {
-                v[s] = attention_load(values, element + (size_t)s * LLMIR_LANES, is_f32);
+                v[s] =
+                    attention_load_value(value, range.column + (uint32_t)s * LLMIR_LANES, storage);
             }
             if (rows <= ATTENTION_PREFETCH_ROWS) {
-                attention_prefetch(next_keys, element, is_f32);
+                __builtin_prefetch(next);
             }
             for (int r = 0; r < rows; ++r) {
                 const v16f weight = v16_set1(p[(uint32_t)r * ATTENTION_PIECE]);
@@ -179,16 +185,19 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
     }
 }
 
-/* The same for one row and the last `n` elements of a head whose size is no multiple of 16. */
+/* The same for one row of floats and the last `n` elements of a head whose size is no multiple of
+ * 16. */
 LLMIR_OUTLINE void attention_add_values_n(attention_tile_t* tile,
                                           const attention_piece_t* piece,
                                           const attention_range_t range,
                                           uint32_t n) {
     v16f sums = v16_load(tile->sums[range.row]);
+    const int f32 = piece->storage == LLMIR_KV_STORAGE_F32;
     for (uint32_t key = range.begin; key < range.end; ++key) {
         const uint8_t* values = piece->values[key / LLMIR_KV_GROUP];
         const size_t element = (size_t)(key % LLMIR_KV_GROUP) * piece->head_dim + range.column;
-        const v16f v = attention_load_n(values, element, piece->is_f32, n);
+        const v16f v = f32 ? v16_load_n((const float*)values + element, n)
+                           : v16_load_f16_n((const uint16_t*)values + element, n);
         sums = v16_fma(v16_set1(tile->scores[range.row][key]), v, sums);
     }
     v16_store(tile->sums[range.row], sums);

@@ -20,21 +20,30 @@ typedef struct llmir_cpu_batch {
     uint32_t sequence_count; /* B */
     uint32_t output_count;   /* R */
     uint32_t page_tokens;
-    uint32_t kv_type; /* llmir_kv_type_t of llmir.h: 0 f16, 1 f32 */
-    uint32_t page_table_stride;
+    uint32_t kv_type; /* llmir_kv_storage_t of quant/kv_layout.h */
+    uint32_t reserved;
     const int32_t* tokens;          /* [T] in [0, vocab) */
     const int32_t* positions;       /* [T] position in its sequence, from 0 */
     const uint32_t* token_sequence; /* [T] in [0, B) */
     const uint32_t* output_rows;    /* [R] in [0, T), ascending */
-    const uint32_t* page_table;     /* [B][page_table_stride] page of each page_tokens positions */
-    uint8_t* kv;                    /* pages, page_bytes apart, 64-byte aligned */
-    uint64_t page_bytes;
 } llmir_cpu_batch_t;
+
+/* A layer of the KV cache: where its part of the pages lies (quant/kv_layout.h). */
+typedef struct llmir_cpu_kv_layer {
+    uint8_t* pages;             /* its part of page 0, 64-byte aligned */
+    uint64_t page_bytes;        /* from there to its part of page 1 */
+    uint64_t values_offset;     /* from its keys in a page to its values */
+    const uint32_t* page_table; /* [B][page_table_stride] page of each page_tokens positions */
+    uint32_t page_table_stride;
+    uint32_t key_group_bytes;
+    uint32_t value_group_bytes;
+    uint32_t reserved;
+} llmir_cpu_kv_layer_t;
 
 typedef struct llmir_cpu_call {
     const llmir_cpu_batch_t* batch;
     void* operands[LLMIR_PLAN_MAX_OPERANDS];     /* buffers and tensors; NULL if absent. KV: const
-                                                    llmir_plan_kv_layer_t* */
+                                                    llmir_cpu_kv_layer_t* */
     uint32_t row_bytes[LLMIR_PLAN_MAX_OPERANDS]; /* of buffers; 0 for tensors */
 } llmir_cpu_call_t;
 

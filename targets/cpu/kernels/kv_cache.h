@@ -1,50 +1,55 @@
-/* Where a layer's keys and values lie in the pages (see llmir_plan_kv_layer_t):
+/* The cache as kernels see it: finding a group of sixteen positions of a head. quant/kv_layout.h
+ * draws what lies there.
  *
- *   keys   [kv_heads][page_tokens / 16][head_dim][16]   sixteen positions side by side
- *   values [kv_heads][page_tokens][head_dim]
+ * With integer storage the qkv kernel leaves each query head as attention wants it, in the bytes
+ * that the head had as f32:
  *
- * Sixteen adjacent positions from a multiple of 16, a "group", never cross a page. */
+ *   int16 [head_dim] | scale f32        q = x / scale, scale = max |x| / 32767
+ *
+ * so that a score is an exact integer sum of products: the same bits on every ISA. Fifteen bits
+ * keep the errors of the query far below those of the keys. The sum fits int32 up to head_dim 512:
+ * 512 * 127 * 32767 < 2^31. */
 #ifndef LLMIR_CPU_KV_CACHE_H
 #define LLMIR_CPU_KV_CACHE_H
 
+#include "quant/kv_layout.h"
 #include "targets/cpu/kernels/kernel.h"
 
-#define LLMIR_KV_GROUP 16u
 #define LLMIR_KV_MAX_HEAD_DIM 512u
 
-/* kv_type of a batch: llmir_kv_type_t of llmir.h, which kernels do not include. */
-#define LLMIR_KV_IS_F32 1u
-
-static inline uint32_t llmir_kv_element_bytes(const llmir_cpu_batch_t* batch) {
-    return batch->kv_type == LLMIR_KV_IS_F32 ? 4u : 2u;
-}
-
-/* A layer's part of one page. */
-typedef struct llmir_kv_page {
+/* The keys and values of one group of one head. */
+typedef struct llmir_kv_group {
     uint8_t* keys;
     uint8_t* values;
-} llmir_kv_page_t;
+} llmir_kv_group_t;
 
-static inline llmir_kv_page_t llmir_kv_page(const llmir_cpu_batch_t* batch,
-                                            const llmir_plan_kv_layer_t* layer,
-                                            uint32_t sequence,
-                                            uint32_t page_in_sequence) {
-    const size_t row = (size_t)sequence * batch->page_table_stride;
-    const size_t page = batch->page_table[row + page_in_sequence];
-    const size_t element = llmir_kv_element_bytes(batch);
-    const size_t part = (size_t)layer->kv_heads * batch->page_tokens * layer->head_dim * element;
-    uint8_t* keys = batch->kv + page * batch->page_bytes + layer->element_offset * element;
-    return (llmir_kv_page_t){keys, keys + part};
+static inline llmir_kv_group_t llmir_kv_group(const llmir_cpu_batch_t* batch,
+                                              const llmir_cpu_kv_layer_t* layer,
+                                              uint32_t sequence,
+                                              uint32_t head,
+                                              uint32_t position) {
+    const size_t row = (size_t)sequence * layer->page_table_stride;
+    const size_t page = layer->page_table[row + position / batch->page_tokens];
+    const size_t group = head * (batch->page_tokens / LLMIR_KV_GROUP) +
+                         position % batch->page_tokens / LLMIR_KV_GROUP;
+    uint8_t* keys = layer->pages + page * layer->page_bytes;
+    return (llmir_kv_group_t){keys + group * layer->key_group_bytes,
+                              keys + layer->values_offset + group * layer->value_group_bytes};
 }
 
-/* Bytes from a page's keys or values to those of `head` at the group that starts at token
- * `group_token` of the page: the same for both, as a group takes head_dim * 16 elements in both. */
-static inline size_t llmir_kv_group_offset(const llmir_cpu_batch_t* batch,
-                                           const llmir_plan_kv_layer_t* layer,
-                                           uint32_t head,
-                                           uint32_t group_token) {
-    const size_t token = (size_t)head * batch->page_tokens + group_token;
-    return token * layer->head_dim * llmir_kv_element_bytes(batch);
+/* What follows from the layer of the plan; pages and tables are the caller's to set. */
+static inline llmir_cpu_kv_layer_t llmir_cpu_kv_layer(const llmir_plan_kv_layer_t* layer,
+                                                      uint32_t storage,
+                                                      uint32_t page_tokens) {
+    const llmir_cpu_kv_layer_t view = {NULL,
+                                       0,
+                                       llmir_kv_values_offset(layer, storage, page_tokens),
+                                       NULL,
+                                       0,
+                                       llmir_kv_key_group_bytes(storage, layer->head_dim),
+                                       llmir_kv_value_group_bytes(storage, layer->head_dim),
+                                       0};
+    return view;
 }
 
 #endif /* LLMIR_CPU_KV_CACHE_H */

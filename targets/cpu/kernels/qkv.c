@@ -1,8 +1,7 @@
 /* Finishes a layer's projections: [RMS norm of each q and k head], rotation of q in place, of k on
- * its way into the cache, and v into the cache. A key goes into its lane of a group of sixteen
- * positions (kv_cache.h), so its elements are stored one by one. */
+ * its way into the cache, and v into the cache. With integer storage q becomes integers, too. */
 #include "targets/cpu/kernels/kernel.h"
-#include "targets/cpu/kernels/kv_cache.h"
+#include "targets/cpu/kernels/kv_append.h"
 #include "targets/cpu/kernels/rms.h"
 #include "targets/cpu/kernels/tiles.h"
 
@@ -45,45 +44,10 @@ LLMIR_OUTLINE void qkv_rotate(uint32_t rope_dim, const float* table, float* x) {
     }
 }
 
-/* Stores a key into lane `lane` of its group: element d at group[d * 16 + lane]. */
-LLMIR_OUTLINE void qkv_store_key(
-    uint8_t* group, uint32_t lane, const float* key, uint32_t dim, int f32) {
-    if (f32) {
-        float* out = (float*)group + lane;
-        for (uint32_t d = 0; d < dim; ++d) {
-            out[d * LLMIR_KV_GROUP] = key[d];
-        }
-        return;
-    }
-    uint16_t* out = (uint16_t*)group + lane;
-    for (uint32_t d = 0; d < dim; d += LLMIR_LANES) {
-        const uint32_t count = dim - d < LLMIR_LANES ? dim - d : LLMIR_LANES;
-        uint16_t halves[16];
-        v16_store_f16(halves, v16_load_upto(key + d, count));
-        for (uint32_t i = 0; i < count; ++i) {
-            out[(d + i) * LLMIR_KV_GROUP] = halves[i];
-        }
-    }
-}
-
-LLMIR_OUTLINE void qkv_store_value(uint8_t* row, const float* value, uint32_t dim, int f32) {
-    for (uint32_t d = 0; d < dim; d += LLMIR_LANES) {
-        const uint32_t left = dim - d;
-        const v16f v = v16_load_upto(value + d, left);
-        if (f32) {
-            v16_store_upto((float*)row + d, v, left);
-        } else if (left >= LLMIR_LANES) {
-            v16_store_f16((uint16_t*)row + d, v);
-        } else {
-            v16_store_f16_n((uint16_t*)row + d, v, left);
-        }
-    }
-}
-
 typedef struct qkv_context {
     const llmir_qkv_params_t* params;
     const llmir_cpu_batch_t* batch;
-    const llmir_plan_kv_layer_t* layer;
+    const llmir_cpu_kv_layer_t* layer;
     const float* table; /* of the token; NULL: no rotation */
     const float* q_weight;
     const float* k_weight;
@@ -93,22 +57,29 @@ static void qkv_append(const qkv_context_t* c, const float* k, const float* v, u
     const llmir_qkv_params_t* p = c->params;
     const llmir_cpu_batch_t* batch = c->batch;
     const uint32_t position = (uint32_t)batch->positions[token];
-    const uint32_t in_page = position % batch->page_tokens;
-    const uint32_t lane = in_page % LLMIR_KV_GROUP;
-    const llmir_kv_page_t page =
-        llmir_kv_page(batch, c->layer, batch->token_sequence[token], position / batch->page_tokens);
-    const int f32 = batch->kv_type == LLMIR_KV_IS_F32;
-    const size_t value_bytes = (size_t)p->head_dim * llmir_kv_element_bytes(batch);
     float key[LLMIR_KV_MAX_HEAD_DIM];
     for (uint32_t h = 0; h < p->kv_heads; ++h) {
-        const size_t group = llmir_kv_group_offset(batch, c->layer, h, in_page - lane);
+        const llmir_kv_group_t group =
+            llmir_kv_group(batch, c->layer, batch->token_sequence[token], h, position);
         qkv_normalise(p, c->k_weight, k + (size_t)h * p->head_dim, key);
         if (c->table) {
             qkv_rotate(p->rope_dim, c->table, key);
         }
-        qkv_store_key(page.keys + group, lane, key, p->head_dim, f32);
-        qkv_store_value(page.values + group + lane * value_bytes, v + (size_t)h * p->head_dim,
-                        p->head_dim, f32);
+        kv_store(group, position % LLMIR_KV_GROUP, key, v + (size_t)h * p->head_dim, p->head_dim,
+                 batch->kv_type);
+    }
+}
+
+static void qkv_query(const qkv_context_t* c, float* head) {
+    const llmir_qkv_params_t* p = c->params;
+    float query[LLMIR_KV_MAX_HEAD_DIM];
+    float* out = llmir_kv_is_integer(c->batch->kv_type) ? query : head;
+    qkv_normalise(p, c->q_weight, head, out);
+    if (c->table) {
+        qkv_rotate(p->rope_dim, c->table, out);
+    }
+    if (out != head) {
+        kv_store_query(out, p->head_dim, (uint8_t*)head);
     }
 }
 
@@ -123,7 +94,7 @@ void LLMIR_KERNEL_NAME(qkv)(const llmir_cpu_call_t* call,
     qkv_context_t context = {
         .params = p,
         .batch = call->batch,
-        .layer = (const llmir_plan_kv_layer_t*)call->operands[4],
+        .layer = (const llmir_cpu_kv_layer_t*)call->operands[4],
         .q_weight = norm ? (const float*)call->operands[2] : NULL,
         .k_weight = norm ? (const float*)call->operands[3] : NULL,
     };
@@ -135,11 +106,7 @@ void LLMIR_KERNEL_NAME(qkv)(const llmir_cpu_call_t* call,
                 (const float*)((const uint8_t*)call->operands[1] + (size_t)t * call->row_bytes[1]);
         }
         for (uint32_t h = 0; h < p->q_heads; ++h) {
-            float* head = q + (size_t)h * p->head_dim;
-            qkv_normalise(p, context.q_weight, head, head);
-            if (context.table) {
-                qkv_rotate(p->rope_dim, context.table, head);
-            }
+            qkv_query(&context, q + (size_t)h * p->head_dim);
         }
         qkv_append(&context, k, k + (size_t)p->kv_heads * p->head_dim, t);
     }

@@ -13,6 +13,7 @@ typedef struct v16i {
     __m256i a;
     __m256i b;
 } v16i;
+typedef v16i v16p;
 
 #define LLMIR_V16_REGISTERS 8 /* v16f values that registers can hold */
 
@@ -126,6 +127,39 @@ LLMIR_VEC void v16i_store_i8(int8_t* p, v16i x) {
     const __m128i bytes =
         _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     _mm_storeu_si128((__m128i*)p, bytes);
+}
+LLMIR_VEC void v16i_store_i16(int16_t* p, v16i x) {
+    _mm256_storeu_si256((__m256i*)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8));
+}
+LLMIR_VEC v16f v16i_to_f32(v16i x) {
+    return (v16f){_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)};
+}
+
+LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
+    return (v16p){_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p)),
+                  _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)(p + 16)))};
+}
+LLMIR_VEC v16p v16p_set1(const uint8_t* p) {
+    int32_t pair;
+    __builtin_memcpy(&pair, p, 4);
+    const __m256i all = _mm256_set1_epi32(pair);
+    return (v16p){all, all};
+}
+LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
+    return (v16i){_mm256_add_epi32(z.a, _mm256_madd_epi16(x.a, y.a)),
+                  _mm256_add_epi32(z.b, _mm256_madd_epi16(x.b, y.b))};
+}
+LLMIR_VEC v16f v16_swap(v16f x, const int step) {
+    switch (step) {
+        case 1:
+            return (v16f){_mm256_permute_ps(x.a, 0xb1), _mm256_permute_ps(x.b, 0xb1)};
+        case 2:
+            return (v16f){_mm256_permute_ps(x.a, 0x4e), _mm256_permute_ps(x.b, 0x4e)};
+        case 4:
+            return (v16f){_mm256_permute2f128_ps(x.a, x.a, 1), _mm256_permute2f128_ps(x.b, x.b, 1)};
+        default:
+            return (v16f){x.b, x.a};
+    }
 }
 
 #endif /* LLMIR_CPU_V16F_AVX2_H */

@@ -7,6 +7,7 @@
 
 typedef __m512 v16f;
 typedef __m512i v16i;
+typedef __m512i v16p;
 
 #define LLMIR_V16_REGISTERS 32 /* v16f values that registers can hold */
 
@@ -112,6 +113,34 @@ LLMIR_VEC int32_t v16i_sum(v16i x) {
 }
 LLMIR_VEC void v16i_store_i8(int8_t* p, v16i x) {
     _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x));
+}
+LLMIR_VEC void v16i_store_i16(int16_t* p, v16i x) {
+    _mm256_storeu_si256((__m256i*)p, _mm512_cvtepi32_epi16(x));
+}
+LLMIR_VEC v16f v16i_to_f32(v16i x) {
+    return _mm512_cvtepi32_ps(x);
+}
+
+LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p));
+}
+LLMIR_VEC v16p v16p_set1(const uint8_t* p) {
+    int32_t pair;
+    __builtin_memcpy(&pair, p, 4);
+    return _mm512_set1_epi32(pair);
+}
+LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(z, x, y);
+#else
+    return _mm512_add_epi32(z, _mm512_madd_epi16(x, y));
+#endif
+}
+LLMIR_VEC v16f v16_swap(v16f x, const int step) {
+    return step == 1   ? _mm512_permute_ps(x, 0xb1)
+           : step == 2 ? _mm512_permute_ps(x, 0x4e)
+           : step == 4 ? _mm512_shuffle_f32x4(x, x, 0xb1)
+                       : _mm512_shuffle_f32x4(x, x, 0x4e);
 }
 
 #endif /* LLMIR_CPU_V16F_AVX512_H */

@@ -18,6 +18,9 @@ typedef struct v16f {
 typedef struct v16i {
     v16_quarter_bits q[4];
 } v16i;
+typedef struct v16p {
+    int16_t pairs[32];
+} v16p;
 
 #define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold, a guess */
 
@@ -160,6 +163,41 @@ LLMIR_VEC void v16i_store_i8(int8_t* p, v16i x) {
     for (int i = 0; i < 16; ++i) {
         p[i] = (int8_t)x.q[i / 4][i % 4];
     }
+}
+LLMIR_VEC void v16i_store_i16(int16_t* p, v16i x) {
+    for (int i = 0; i < 16; ++i) {
+        p[i] = (int16_t)x.q[i / 4][i % 4];
+    }
+}
+LLMIR_VEC v16f v16i_to_f32(v16i x) {
+    LLMIR_V16_LANES((float)x.q[i / 4][i % 4]);
+}
+
+LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
+    v16p out;
+    for (int i = 0; i < 32; ++i) {
+        out.pairs[i] = p[i];
+    }
+    return out;
+}
+LLMIR_VEC v16p v16p_set1(const uint8_t* p) {
+    int16_t pair[2];
+    v16p out;
+    __builtin_memcpy(pair, p, 4);
+    for (int i = 0; i < 32; ++i) {
+        out.pairs[i] = pair[i % 2];
+    }
+    return out;
+}
+LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
+    for (int i = 0; i < 16; ++i) {
+        z.q[i / 4][i % 4] +=
+            x.pairs[2 * i] * y.pairs[2 * i] + x.pairs[2 * i + 1] * y.pairs[2 * i + 1];
+    }
+    return z;
+}
+LLMIR_VEC v16f v16_swap(v16f x, const int step) {
+    LLMIR_V16_LANES(x.q[(i ^ step) / 4][(i ^ step) % 4]);
 }
 
 #undef LLMIR_V16_QUARTERS

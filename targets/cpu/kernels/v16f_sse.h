@@ -12,6 +12,7 @@ typedef struct v16f {
 typedef struct v16i {
     __m128i r0, r1, r2, r3;
 } v16i;
+typedef v16i v16p;
 
 #define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold */
 
@@ -172,6 +173,46 @@ LLMIR_VEC int32_t v16i_sum(v16i x) {
 LLMIR_VEC void v16i_store_i8(int8_t* p, v16i x) {
     const __m128i bytes = _mm_packs_epi16(_mm_packs_epi32(x.r0, x.r1), _mm_packs_epi32(x.r2, x.r3));
     _mm_storeu_si128((__m128i*)p, bytes);
+}
+LLMIR_VEC void v16i_store_i16(int16_t* p, v16i x) {
+    _mm_storeu_si128((__m128i*)p, _mm_packs_epi32(x.r0, x.r1));
+    _mm_storeu_si128((__m128i*)(p + 8), _mm_packs_epi32(x.r2, x.r3));
+}
+LLMIR_VEC v16f v16i_to_f32(v16i x) {
+    return (v16f){_mm_cvtepi32_ps(x.r0), _mm_cvtepi32_ps(x.r1), _mm_cvtepi32_ps(x.r2),
+                  _mm_cvtepi32_ps(x.r3)};
+}
+
+LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
+    const __m128i low = _mm_loadu_si128((const __m128i*)p);
+    const __m128i high = _mm_loadu_si128((const __m128i*)(p + 16));
+    return (v16p){_mm_cvtepi8_epi16(low), _mm_cvtepi8_epi16(_mm_srli_si128(low, 8)),
+                  _mm_cvtepi8_epi16(high), _mm_cvtepi8_epi16(_mm_srli_si128(high, 8))};
+}
+LLMIR_VEC v16p v16p_set1(const uint8_t* p) {
+    int32_t pair;
+    __builtin_memcpy(&pair, p, 4);
+    const __m128i all = _mm_set1_epi32(pair);
+    return (v16p){all, all, all, all};
+}
+LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
+    const v16i products = {_mm_madd_epi16(x.r0, y.r0), _mm_madd_epi16(x.r1, y.r1),
+                           _mm_madd_epi16(x.r2, y.r2), _mm_madd_epi16(x.r3, y.r3)};
+    return v16i_add(z, products);
+}
+LLMIR_VEC v16f v16_swap(v16f x, const int step) {
+    switch (step) {
+        case 1:
+            return (v16f){_mm_shuffle_ps(x.r0, x.r0, 0xb1), _mm_shuffle_ps(x.r1, x.r1, 0xb1),
+                          _mm_shuffle_ps(x.r2, x.r2, 0xb1), _mm_shuffle_ps(x.r3, x.r3, 0xb1)};
+        case 2:
+            return (v16f){_mm_shuffle_ps(x.r0, x.r0, 0x4e), _mm_shuffle_ps(x.r1, x.r1, 0x4e),
+                          _mm_shuffle_ps(x.r2, x.r2, 0x4e), _mm_shuffle_ps(x.r3, x.r3, 0x4e)};
+        case 4:
+            return (v16f){x.r1, x.r0, x.r3, x.r2};
+        default:
+            return (v16f){x.r2, x.r3, x.r0, x.r1};
+    }
 }
 
 #undef LLMIR_V16_UNARY

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Elements in front of the layer, as if other layers were there. */
-#define TEST_LAYER_OFFSET 512u
+#include "targets/cpu/kernels/kv_cache.h"
+
+/* Bytes in front of the layer, as if other layers were there. */
+#define TEST_LAYER_OFFSET 1024u
 
 void* test_aligned(size_t bytes) {
     void* block = aligned_alloc(64, (bytes + 127u) / 64u * 64u);
@@ -19,10 +21,6 @@ void* test_aligned(size_t bytes) {
     return block;
 }
 
-static size_t element_bytes(const test_batch_t* b) {
-    return b->batch.kv_type == LLMIR_KV_F32 ? 4u : 2u;
-}
-
 void test_batch_init(test_batch_t* b,
                      test_random_t* random,
                      llmir_plan_kv_layer_t layer,
@@ -30,7 +28,6 @@ void test_batch_init(test_batch_t* b,
                      uint32_t kv_type) {
     memset(b, 0, sizeof *b);
     b->layer = layer;
-    b->layer.element_offset = TEST_LAYER_OFFSET;
     b->batch = (llmir_cpu_batch_t){
         .page_tokens = page_tokens,
         .kv_type = kv_type,
@@ -50,14 +47,17 @@ void test_batch_allocate_cache(test_batch_t* b,
                                uint32_t context) {
     const uint32_t page_tokens = b->batch.page_tokens;
     const uint32_t pages = (context + page_tokens - 1u) / page_tokens;
-    const size_t elements = 2u * (size_t)b->layer.kv_heads * page_tokens * b->layer.head_dim;
+    const uint64_t layer_bytes = llmir_kv_layer_bytes(&b->layer, b->batch.kv_type, page_tokens);
     b->page_count = pages * sequences;
-    b->batch.page_bytes = ((TEST_LAYER_OFFSET + elements) * element_bytes(b) + 63u) / 64u * 64u;
-    b->batch.page_table_stride = pages;
-    b->batch.kv = test_aligned(b->batch.page_bytes * b->page_count);
-    memset(b->batch.kv, 0xff, b->batch.page_bytes * b->page_count); /* NaN in f16 and f32 */
+    b->view = llmir_cpu_kv_layer(&b->layer, b->batch.kv_type, page_tokens);
+    b->view.page_bytes = TEST_LAYER_OFFSET + layer_bytes;
+    b->view.page_table_stride = pages;
+    b->kv_bytes = b->view.page_bytes * b->page_count;
+    b->kv = test_aligned(b->kv_bytes);
+    b->view.pages = b->kv + TEST_LAYER_OFFSET;
+    memset(b->kv, 0xff, b->kv_bytes); /* NaN in f16 and f32 */
     b->page_table = test_aligned(b->page_count * sizeof *b->page_table);
-    b->batch.page_table = b->page_table;
+    b->view.page_table = b->page_table;
     for (uint32_t i = 0; i < b->page_count; ++i) {
         const uint32_t other = test_random_below(random, i + 1u);
         b->page_table[i] = b->page_table[other];
@@ -66,7 +66,7 @@ void test_batch_allocate_cache(test_batch_t* b,
 }
 
 void test_batch_deinit(test_batch_t* b) {
-    free(b->batch.kv);
+    free(b->kv);
     free(b->page_table);
 }
 
@@ -150,44 +150,155 @@ uint16_t test_f16_nearest(double value) {
     return (uint16_t)(sign | (steps + (unit + 24) * 1024));
 }
 
-static size_t page_element(const test_batch_t* b, uint32_t sequence, uint32_t position) {
-    const uint32_t page =
-        b->page_table[sequence * b->batch.page_table_stride + position / b->batch.page_tokens];
-    return page * (b->batch.page_bytes / element_bytes(b)) + b->layer.element_offset;
+/* Elements of a group's rows, and the bytes of a group with its scales. */
+static size_t columns_of(const test_batch_t* b, int is_value) {
+    const size_t dim = b->layer.head_dim;
+    return is_value && b->batch.kv_type == LLMIR_KV_Q8 ? (dim + 15u) / 16u * 16u : dim;
 }
 
-size_t test_key_index(
-    const test_batch_t* b, uint32_t sequence, uint32_t head, uint32_t position, uint32_t d) {
-    const uint32_t token = position % b->batch.page_tokens;
-    const size_t groups = b->batch.page_tokens / 16u;
-    const size_t group = head * groups + token / 16u;
-    return page_element(b, sequence, position) + (group * b->layer.head_dim + d) * 16u +
-           token % 16u;
+static size_t element_bytes(const test_batch_t* b) {
+    static const size_t bytes[] = {2, 4, 1};
+    return bytes[b->batch.kv_type];
 }
 
-size_t test_value_index(
-    const test_batch_t* b, uint32_t sequence, uint32_t head, uint32_t position, uint32_t d) {
-    const size_t keys = (size_t)b->layer.kv_heads * b->batch.page_tokens * b->layer.head_dim;
-    const size_t row = (size_t)head * b->batch.page_tokens + position % b->batch.page_tokens;
-    return page_element(b, sequence, position) + keys + row * b->layer.head_dim + d;
+static size_t group_bytes(const test_batch_t* b, int is_value) {
+    const size_t scales = b->batch.kv_type == LLMIR_KV_Q8 ? 32u : 0u;
+    return columns_of(b, is_value) * 16u * element_bytes(b) + scales;
 }
 
-double test_cache_value(const test_batch_t* b, size_t index) {
-    if (b->batch.kv_type == LLMIR_KV_F32) {
-        float value;
-        memcpy(&value, b->batch.kv + index * 4u, 4);
-        return value;
-    }
+static uint8_t* group_of(const test_batch_t* b, test_cell_t cell) {
+    const uint32_t tokens = b->batch.page_tokens;
+    const size_t page =
+        b->page_table[cell.sequence * b->view.page_table_stride + cell.position / tokens];
+    const size_t groups = tokens / 16u;
+    const size_t group = cell.head * groups + cell.position % tokens / 16u;
+    uint8_t* layer = b->kv + page * b->view.page_bytes + TEST_LAYER_OFFSET;
+    const size_t keys = b->layer.kv_heads * groups * group_bytes(b, 0);
+    return layer + (cell.is_value ? keys : 0u) + group * group_bytes(b, cell.is_value);
+}
+
+static uint8_t* element_of(const test_batch_t* b, test_cell_t cell, uint32_t d) {
+    const size_t lane = cell.position % 16u;
+    const size_t key =
+        b->batch.kv_type == LLMIR_KV_Q8 ? (d / 2u * 16u + lane) * 2u + d % 2u : d * 16u + lane;
+    const size_t index = cell.is_value ? lane * columns_of(b, 1) + d : key;
+    return group_of(b, cell) + index * element_bytes(b);
+}
+
+static uint8_t* scale_of(const test_batch_t* b, test_cell_t cell) {
+    return group_of(b, cell) + group_bytes(b, cell.is_value) - 32u + cell.position % 16u * 2u;
+}
+
+double test_cache_scale(const test_batch_t* b, test_cell_t cell) {
     uint16_t bits;
-    memcpy(&bits, b->batch.kv + index * 2u, 2);
+    memcpy(&bits, scale_of(b, cell), 2);
     return test_f16_value(bits);
 }
 
-void test_cache_set(test_batch_t* b, size_t index, float value) {
-    if (b->batch.kv_type == LLMIR_KV_F32) {
-        memcpy(b->batch.kv + index * 4u, &value, 4);
+double test_cache_get(const test_batch_t* b, test_cell_t cell, uint32_t d) {
+    const uint8_t* element = element_of(b, cell, d);
+    float value;
+    uint16_t bits;
+    switch (b->batch.kv_type) {
+        case LLMIR_KV_F32:
+            memcpy(&value, element, 4);
+            return value;
+        case LLMIR_KV_Q8:
+            return (int8_t)*element * test_cache_scale(b, cell);
+        default:
+            memcpy(&bits, element, 2);
+            return test_f16_value(bits);
+    }
+}
+
+static double largest_of(const float* x, uint32_t count) {
+    double largest = 0.0;
+    for (uint32_t i = 0; i < count; ++i) {
+        largest = fmax(largest, fabs((double)x[i]));
+    }
+    return largest;
+}
+
+void test_cache_put(test_batch_t* b, test_cell_t cell, const float* x) {
+    const uint32_t dim = b->layer.head_dim;
+    double scale = 1.0;
+    if (b->batch.kv_type == LLMIR_KV_Q8) {
+        const uint16_t bits = test_f16_nearest(largest_of(x, dim) / 126.5);
+        scale = test_f16_value(bits);
+        memcpy(scale_of(b, cell), &bits, 2);
+    }
+    for (uint32_t d = 0; d < dim; ++d) {
+        uint8_t* element = element_of(b, cell, d);
+        const uint16_t half = test_f16_nearest(x[d]);
+        switch (b->batch.kv_type) {
+            case LLMIR_KV_F32:
+                memcpy(element, &x[d], 4);
+                break;
+            case LLMIR_KV_Q8:
+                *element = (uint8_t)(int8_t)nearbyint(x[d] / scale);
+                break;
+            default:
+                memcpy(element, &half, 2);
+                break;
+        }
+    }
+}
+
+void test_cache_erase(test_batch_t* b, test_cell_t cell) {
+    for (uint32_t d = 0; d < columns_of(b, cell.is_value); ++d) {
+        memset(element_of(b, cell, d), 0xff, element_bytes(b));
+    }
+    if (b->batch.kv_type == LLMIR_KV_Q8) {
+        memset(scale_of(b, cell), 0xff, 2);
+    }
+}
+
+void test_turn(const test_batch_t* b, double* x) {
+    double turned[512];
+    if (b->batch.kv_type == LLMIR_KV_F16 || b->batch.kv_type == LLMIR_KV_F32) {
         return;
     }
-    const uint16_t bits = test_f16_nearest(value);
-    memcpy(b->batch.kv + index * 2u, &bits, 2);
+    for (uint32_t begin = 0, n = 512; begin < b->layer.head_dim; begin += n) {
+        while (n > b->layer.head_dim - begin) {
+            n /= 2u;
+        }
+        for (uint32_t i = 0; i < n; ++i) {
+            turned[i] = 0.0;
+            for (uint32_t j = 0; j < n; ++j) {
+                int minus = 0;
+                for (uint32_t bits = i & j; bits != 0; bits >>= 1) {
+                    minus ^= (int)(bits & 1u);
+                }
+                turned[i] += minus ? -x[begin + j] : x[begin + j];
+            }
+        }
+        for (uint32_t i = 0; i < n; ++i) {
+            x[begin + i] = turned[i] / sqrt(n);
+        }
+    }
+}
+
+void test_query_put(const test_batch_t* b, const float* x, float* out) {
+    const uint32_t dim = b->layer.head_dim;
+    if (b->batch.kv_type == LLMIR_KV_F16 || b->batch.kv_type == LLMIR_KV_F32) {
+        memcpy(out, x, dim * sizeof *x);
+        return;
+    }
+    const float scale = (float)(largest_of(x, dim) / 32766.0);
+    for (uint32_t d = 0; d < dim; ++d) {
+        const int16_t q = (int16_t)nearbyint(x[d] / (double)scale);
+        memcpy((uint8_t*)out + 2u * d, &q, 2);
+    }
+    memcpy((uint8_t*)out + 2u * dim, &scale, 4);
+}
+
+double test_query_get(const test_batch_t* b, const float* query, uint32_t d) {
+    int16_t q;
+    float scale;
+    if (b->batch.kv_type == LLMIR_KV_F16 || b->batch.kv_type == LLMIR_KV_F32) {
+        return query[d];
+    }
+    memcpy(&q, (const uint8_t*)query + 2u * d, 2);
+    memcpy(&scale, (const uint8_t*)query + 2u * b->layer.head_dim, 4);
+    return (double)q * scale;
 }

@@ -11,7 +11,10 @@
 
 typedef struct test_batch {
     llmir_cpu_batch_t batch;
-    llmir_plan_kv_layer_t layer; /* the only layer of the cache, behind some other elements */
+    llmir_plan_kv_layer_t layer; /* the only layer of the cache, behind some other bytes */
+    llmir_cpu_kv_layer_t view;   /* what kernels get of it */
+    uint8_t* kv;
+    size_t kv_bytes;
     uint32_t page_count;
     int32_t tokens[TEST_BATCH_MAX_TOKENS];
     int32_t positions[TEST_BATCH_MAX_TOKENS];
@@ -58,13 +61,29 @@ void test_assert_same_bits(const char* what,
 double test_f16_value(uint16_t bits);
 uint16_t test_f16_nearest(double value);
 
-/* Where element d of a position's key or value lies in the cache, by the drawing in
- * llmir_bundle.h. Returned as an element index from the start of the cache. */
-size_t test_key_index(
-    const test_batch_t* b, uint32_t sequence, uint32_t head, uint32_t position, uint32_t d);
-size_t test_value_index(
-    const test_batch_t* b, uint32_t sequence, uint32_t head, uint32_t position, uint32_t d);
-double test_cache_value(const test_batch_t* b, size_t index);
-void test_cache_set(test_batch_t* b, size_t index, float value);
+/* A key or a value of one head at one position. Where its parts lie follows the drawing in
+ * quant/kv_layout.h, not its code. */
+typedef struct test_cell {
+    uint32_t sequence;
+    uint32_t head;
+    uint32_t position;
+    int is_value;
+} test_cell_t;
+
+/* Element d as the cache has it; the whole cell stored from floats, by arithmetic on doubles; its
+ * bytes made 0xff again. */
+double test_cache_get(const test_batch_t* b, test_cell_t cell, uint32_t d);
+void test_cache_put(test_batch_t* b, test_cell_t cell, const float* x);
+void test_cache_erase(test_batch_t* b, test_cell_t cell);
+
+/* The scale of an integer cell. */
+double test_cache_scale(const test_batch_t* b, test_cell_t cell);
+
+/* x of a head turned by the Hadamard matrix if the cache stores turned heads; by the matrix. */
+void test_turn(const test_batch_t* b, double* x);
+
+/* A query head in the form that attention takes, and its elements. */
+void test_query_put(const test_batch_t* b, const float* x, float* out);
+double test_query_get(const test_batch_t* b, const float* query, uint32_t d);
 
 #endif /* LLMIR_TEST_KERNEL_FIXTURE_H */
