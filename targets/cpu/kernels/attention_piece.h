@@ -46,6 +46,11 @@ LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
     tile->l[r] = v16_sum(sums);
 }
 
+/* x = exp(x), x <= 0; one copy, for what is done once a piece. */
+LLMIR_OUTLINE void attention_exp(float* x) {
+    v16_store(x, v16_exp_nonpositive(v16_load(x)));
+}
+
 /* Merges maxima and sums of the piece into the rows, and leaves the factors for the values. A row
  * without a piece has m = -infinity and l = 0: keep = 0, add = 1. */
 LLMIR_OUTLINE void attention_merge_sums(attention_tile_t* tile, uint32_t count) {
@@ -57,11 +62,12 @@ LLMIR_OUTLINE void attention_merge_sums(attention_tile_t* tile, uint32_t count) 
     }
     const v16f piece_m = v16_load(tile->m);
     const v16f m = v16_max(v16_load(old_m), piece_m);
-    const v16f keep = v16_exp_nonpositive(v16_sub(v16_load(old_m), m));
-    const v16f add = v16_exp_nonpositive(v16_sub(piece_m, m));
-    const v16f l = v16_fma(v16_load(tile->l), add, v16_mul(v16_load(old_l), keep));
-    v16_store(tile->keep, keep);
-    v16_store(tile->add, add);
+    v16_store(tile->keep, v16_sub(v16_load(old_m), m));
+    v16_store(tile->add, v16_sub(piece_m, m));
+    attention_exp(tile->keep);
+    attention_exp(tile->add);
+    const v16f old = v16_mul(v16_load(old_l), v16_load(tile->keep));
+    const v16f l = v16_fma(v16_load(tile->l), v16_load(tile->add), old);
     v16_store(tile->m, m);
     v16_store(tile->l, l);
 }

@@ -1,5 +1,6 @@
 /* The register tiles of attention that are compiled, and the choice among them: X(rows, storage of
- * the cache). Caches of f32 are for checking the arithmetic, so they get few. */
+ * the cache). Each costs a kilobyte or two in every library and bundle, so f32, which is for
+ * checking the arithmetic, and ISAs that newer ones have replaced get few. */
 #ifndef LLMIR_CPU_ATTENTION_SHAPES_H
 #define LLMIR_CPU_ATTENTION_SHAPES_H
 
@@ -14,21 +15,16 @@
     X(4, F16)               \
     X(6, F16)               \
     X(1, F32)               \
-    X(3, F32)               \
     X(1, Q8)                \
     X(2, Q8)                \
     X(3, Q8)                \
-    X(4, Q8)                \
-    X(6, Q8)
+    X(4, Q8)
 #else
 #define ATTENTION_SHAPES(X) \
     X(1, F16)               \
     X(3, F16)               \
-    X(4, F16)               \
     X(1, F32)               \
-    X(1, Q8)                \
-    X(3, Q8)                \
-    X(4, Q8)
+    X(1, Q8)
 #endif
 
 LLMIR_VEC void attention_score_any(attention_tile_t* tile,
@@ -76,13 +72,17 @@ ATTENTION_SHAPES(ATTENTION_DEFINE)
 
 /* Rows of the next tile, out of `left`: such that no remainder is slow. */
 static inline uint32_t attention_next_rows(uint32_t left, uint32_t storage) {
-    const int is_f32 = storage == LLMIR_KV_STORAGE_F32;
 #if ATTENTION_MAX_ROWS == 6
     static const uint8_t few[8] = {0, 1, 2, 3, 4, 3, 6, 4};
-    const uint32_t rows = left < 8u ? few[left] : 6u;
-    return !is_f32 ? rows : left < 3u ? 1u : 3u;
+    if (storage == LLMIR_KV_STORAGE_F32) {
+        return 1u;
+    }
+    if (llmir_kv_is_integer(storage)) {
+        return left == 6u || left == 3u ? 3u : left < 4u ? left : 4u;
+    }
+    return left < 8u ? few[left] : 6u;
 #else
-    return is_f32 || left < 3u ? 1u : left == 3u ? 3u : 4u;
+    return storage != LLMIR_KV_STORAGE_F16 || left < 3u ? 1u : 3u;
 #endif
 }
 
@@ -108,7 +108,7 @@ static inline void attention_scores(attention_tile_t* tile,
 }
 
 /* Values of `rows` rows from range->row on. */
-static inline void attention_range_values(attention_tile_t* tile,
+LLMIR_OUTLINE void attention_range_values(attention_tile_t* tile,
                                           const attention_piece_t* piece,
                                           const attention_range_t* range,
                                           uint32_t rows,

@@ -21,7 +21,7 @@
 #define ATTENTION_MAX_ROWS 6
 #define ATTENTION_SPAN(rows) ((rows) <= 3 ? 2 : 1)
 #else
-#define ATTENTION_MAX_ROWS 4
+#define ATTENTION_MAX_ROWS 3
 #define ATTENTION_SPAN(rows) 1
 #endif
 

@@ -48,7 +48,7 @@ LLMIR_OUTLINE void kv_store_value_float(uint8_t* row, const float* value, uint32
 
 /* ---- Integers ---- */
 
-LLMIR_VEC float kv_largest(const float* x, uint32_t dim) {
+LLMIR_OUTLINE float kv_largest(const float* x, uint32_t dim) {
     v16f largest = v16_zero();
     for (uint32_t i = 0; i < dim; i += LLMIR_LANES) {
         largest = v16_max(v16_abs(v16_load_upto(x + i, dim - i)), largest);
@@ -56,15 +56,19 @@ LLMIR_VEC float kv_largest(const float* x, uint32_t dim) {
     return v16_max_lanes(largest);
 }
 
-/* round(x * inverse) of sixteen elements, held in -limit .. limit; that changes nothing but
- * infinities and NaNs, which get defined results. */
-LLMIR_VEC v16i kv_round(const float* x, uint32_t n, float inverse, float limit) {
-    const v16f scaled = v16_mul(v16_load_upto(x, n), v16_set1(inverse));
-    return v16_round(v16_min(v16_max(scaled, v16_set1(-limit)), v16_set1(limit)));
+/* out = round(x * inverse), held in -limit .. limit; that changes nothing but infinities and NaNs,
+ * which get defined results. `out` has room for dim rounded up to 16, zeros behind dim. */
+LLMIR_OUTLINE void kv_round(
+    const float* x, uint32_t dim, float inverse, float limit, int16_t* out) {
+    for (uint32_t i = 0; i < dim; i += LLMIR_LANES) {
+        const v16f scaled = v16_mul(v16_load_upto(x + i, dim - i), v16_set1(inverse));
+        const v16f held = v16_min(v16_max(scaled, v16_set1(-limit)), v16_set1(limit));
+        v16i_store_i16(out + i, v16_round(held));
+    }
 }
 
-/* q[dim rounded up to 16] of x, zeros behind dim; returns the scale as f16. */
-LLMIR_OUTLINE uint16_t kv_quantize_q8(const float* x, uint32_t dim, int8_t* q) {
+/* q[dim rounded up to 16] of x; returns the scale as f16. */
+LLMIR_OUTLINE uint16_t kv_quantize_q8(const float* x, uint32_t dim, int16_t* q) {
     const float largest = kv_largest(x, dim);
     uint16_t bits = llmir_f32_to_f16(largest / 127.0f);
     bits = bits < 0x7bffu ? bits : 0x7bffu; /* the largest finite one */
@@ -72,18 +76,15 @@ LLMIR_OUTLINE uint16_t kv_quantize_q8(const float* x, uint32_t dim, int8_t* q) {
         ++bits;
     }
     const float scale = llmir_f16_to_f32(bits);
-    const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-    for (uint32_t i = 0; i < dim; i += LLMIR_LANES) {
-        v16i_store_i8(q + i, kv_round(x + i, dim - i, inverse, 127.0f));
-    }
+    kv_round(x, dim, scale > 0.0f ? 1.0f / scale : 0.0f, 127.0f, q);
     return bits;
 }
 
 LLMIR_OUTLINE void kv_store_key_q8(uint8_t* group, uint32_t lane, const float* key, uint32_t dim) {
-    int8_t q[LLMIR_KV_MAX_HEAD_DIM];
+    int16_t q[LLMIR_KV_MAX_HEAD_DIM];
     const uint16_t scale = kv_quantize_q8(key, dim, q);
-    for (uint32_t d = 0; d < dim; d += 2u) {
-        __builtin_memcpy(group + (d / 2u * LLMIR_KV_GROUP + lane) * 2u, q + d, 2);
+    for (uint32_t d = 0; d < dim; ++d) {
+        group[(d / 2u * LLMIR_KV_GROUP + lane) * 2u + d % 2u] = (uint8_t)q[d];
     }
     __builtin_memcpy(group + LLMIR_KV_GROUP * dim + lane * 2u, &scale, 2);
 }
@@ -92,23 +93,25 @@ LLMIR_OUTLINE void kv_store_value_q8(uint8_t* group,
                                      uint32_t lane,
                                      const float* value,
                                      uint32_t dim) {
-    const uint32_t row_bytes = llmir_kv_value_row_bytes(LLMIR_KV_STORAGE_Q8, dim);
-    const uint16_t scale = kv_quantize_q8(value, dim, (int8_t*)group + lane * row_bytes);
-    __builtin_memcpy(group + LLMIR_KV_GROUP * row_bytes + lane * 2u, &scale, 2);
+    const uint32_t columns = llmir_kv_value_row_bytes(LLMIR_KV_STORAGE_Q8, dim);
+    int16_t q[LLMIR_KV_MAX_HEAD_DIM];
+    const uint16_t scale = kv_quantize_q8(value, dim, q);
+    for (uint32_t d = 0; d < columns; ++d) {
+        group[lane * columns + d] = (uint8_t)q[d];
+    }
+    __builtin_memcpy(group + LLMIR_KV_GROUP * columns + lane * 2u, &scale, 2);
 }
 
 /* A query head, turned and as integers; x is scratch and must not overlap `out`, because compilers
  * may take it for granted that memory read as f32 is not written as i16. */
 LLMIR_OUTLINE void kv_store_query(float* x, uint32_t dim, uint8_t* out) {
+    int16_t q[LLMIR_KV_MAX_HEAD_DIM];
     hadamard_turn(x, dim);
-    const float largest = kv_largest(x, dim);
-    const float scale = largest / 32767.0f;
+    const float scale = kv_largest(x, dim) / 32767.0f;
     const float wanted = scale > 0.0f ? 1.0f / scale : 0.0f;
-    const float inverse = wanted < 0x1.fffffep+127f ? wanted : 0x1.fffffep+127f;
-    for (uint32_t i = 0; i < dim; i += LLMIR_LANES) {
-        int16_t lanes[LLMIR_LANES];
-        v16i_store_i16(lanes, kv_round(x + i, dim - i, inverse, 32767.0f));
-        v16_copy_bytes(out + i * 2u, lanes, dim - i < LLMIR_LANES ? (dim - i) * 2u : 32u);
+    kv_round(x, dim, wanted < 0x1.fffffep+127f ? wanted : 0x1.fffffep+127f, 32767.0f, q);
+    for (uint32_t d = 0; d < dim; d += 8u) {
+        __builtin_memcpy(out + d * 2u, q + d, 16);
     }
     __builtin_memcpy(out + dim * 2u, &scale, 4);
 }

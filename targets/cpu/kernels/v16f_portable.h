@@ -196,9 +196,6 @@ LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
     }
     return z;
 }
-LLMIR_VEC v16f v16_swap(v16f x, const int step) {
-    LLMIR_V16_LANES(x.q[(i ^ step) / 4][(i ^ step) % 4]);
-}
 
 #undef LLMIR_V16_QUARTERS
 #undef LLMIR_V16_LANES

@@ -200,20 +200,6 @@ LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
                            _mm_madd_epi16(x.r2, y.r2), _mm_madd_epi16(x.r3, y.r3)};
     return v16i_add(z, products);
 }
-LLMIR_VEC v16f v16_swap(v16f x, const int step) {
-    switch (step) {
-        case 1:
-            return (v16f){_mm_shuffle_ps(x.r0, x.r0, 0xb1), _mm_shuffle_ps(x.r1, x.r1, 0xb1),
-                          _mm_shuffle_ps(x.r2, x.r2, 0xb1), _mm_shuffle_ps(x.r3, x.r3, 0xb1)};
-        case 2:
-            return (v16f){_mm_shuffle_ps(x.r0, x.r0, 0x4e), _mm_shuffle_ps(x.r1, x.r1, 0x4e),
-                          _mm_shuffle_ps(x.r2, x.r2, 0x4e), _mm_shuffle_ps(x.r3, x.r3, 0x4e)};
-        case 4:
-            return (v16f){x.r1, x.r0, x.r3, x.r2};
-        default:
-            return (v16f){x.r2, x.r3, x.r0, x.r1};
-    }
-}
 
 #undef LLMIR_V16_UNARY
 #undef LLMIR_V16_BINARY

@@ -18,7 +18,7 @@
  *  - v16_round(x): nearest even int32; |x| must be below 2^22
  *  - v16_exponent_bits(x): the low 8 bits of x's pattern as the exponent of a positive f32
  *  - v16_sum(x): a tree over lanes j + 8, + 4, + 2, + 1; v16_max_lanes(x)
- *  - v16_swap(x, s): lane i of the result is lane i ^ s of x, s a constant 1, 2, 4 or 8
+ *  - v16_swap(x, s): lane i of the result is lane i ^ s of x, s a constant 1, 2, 4 or 8; with AVX
  *  - v16i_zero() v16i_add v16i_sum(i) v16i_to_f32(i)
  *  - v16i_store_i8(p, i): lanes must be in -128 .. 127; v16i_store_i16(p, i): in int16
  *  - v16p, sixteen pairs of int16: v16p_load_i8(p), v16p_set1(p) one pair for all lanes;
