@@ -24,9 +24,12 @@ bool feedsAttention(Value value) {
   });
 }
 
-/// Whether a norm stands behind the product, as in Gemma: it makes small results, and their errors, large again.
+/// Whether a norm stands behind the product itself, as in Gemma: it makes small results, and their
+/// errors, large again. A norm behind a residual sum sees a value that is not small, and those of
+/// queries and keys lie behind products that are wide anyway.
 bool isNormed(LinearOp op) {
-  return llvm::any_of(op->getUsers(), [](Operation *user) { return isa<RmsNormOp>(user); });
+  return !op.getResidual() && !feedsAttention(op.getResult()) &&
+         llvm::any_of(op->getUsers(), [](Operation *user) { return isa<RmsNormOp>(user); });
 }
 
 bool isGated(Operation *op) {

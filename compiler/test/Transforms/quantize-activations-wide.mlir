@@ -49,3 +49,34 @@ func.func @normed(%x: tensor<?x64xf32>, %w: !llmir.qtensor<64, f32>, %gu: !llmir
   %3 = llmir.linear %2, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
   return %3 : tensor<?x64xf32>
 }
+
+// -----
+
+// A norm behind a residual sum, as in every model: that changes nothing.
+// CHECK-LABEL: @normed_sum
+func.func @normed_sum(%x: tensor<?x64xf32>, %w: !llmir.qtensor<64, f32>, %gu: !llmir.qtensor<128x64, panel_u4, 32>, %d: !llmir.qtensor<64x64, panel_u4, 32>)
+    -> tensor<?x64xf32> {
+  // MIXED: llmir.quantize %{{.+}} -> <64, 32>{{$}}
+  // INT16: llmir.quantize %{{.+}} -> <64, 32, wide>
+  %0 = llmir.linear %x, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
+  %1 = llmir.linear %0, %d add(%x : tensor<?x64xf32>) : tensor<?x64xf32>, !llmir.qtensor<64x64, panel_u4, 32> -> tensor<?x64xf32>
+  %2 = llmir.rms_norm %1, %w epsilon 1.0e-5 : tensor<?x64xf32>, !llmir.qtensor<64, f32>
+  %3 = llmir.linear %2, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
+  return %3 : tensor<?x64xf32>
+}
+
+// -----
+
+// Norms of heads, as in Qwen3, lie behind products that are wide anyway.
+// CHECK-LABEL: @normed_heads
+func.func @normed_heads(%x: tensor<?x64xf32>, %t: tensor<?x16xf32>, %w: !llmir.qtensor<16, f32>, %q: !llmir.qtensor<64x64, panel_u4, 32>, %gu: !llmir.qtensor<128x64, panel_u4, 32>)
+    -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  // CHECK-DAG: llmir.quantize %[[X:.+]] : tensor<?x64xf32> -> <64, 32, wide>
+  %0 = llmir.linear %x, %q : tensor<?x64xf32>, !llmir.qtensor<64x64, panel_u4, 32> -> tensor<?x64xf32>
+  %1 = llmir.rms_norm %0, %w epsilon 1.0e-5 : tensor<?x64xf32>, !llmir.qtensor<16, f32>
+  %2 = llmir.rope %1, %t head_dim 16 halves : tensor<?x64xf32>, tensor<?x16xf32>
+  // MIXED-DAG: llmir.quantize %[[X]] : tensor<?x64xf32> -> <64, 32>{{$}}
+  %3 = llmir.linear %x, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
+  %4 = llmir.linear %2, %gu gate silu : tensor<?x64xf32>, !llmir.qtensor<128x64, panel_u4, 32> -> tensor<?x64xf32>
+  return %3, %4 : tensor<?x64xf32>, tensor<?x64xf32>
+}
