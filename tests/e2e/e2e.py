@@ -22,6 +22,7 @@ def run(program, *arguments, stdin="", **options):
 
 
 def compile_model(source, out, *options):
+    WORK.mkdir(parents=True, exist_ok=True)
     result = run("llmirc", source, "-o", out, "--quiet", *options)
     if result.returncode != 0:
         raise AssertionError(f"llmirc {source}: {result.stderr}")
