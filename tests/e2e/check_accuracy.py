@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Compares compiled bundles with the independent float32 reference, and bundles with themselves bit by bit.
 
-    check_accuracy.py [--models MODEL ...] [--prompts N]
+    check_accuracy.py [--models MODEL ...] [--prompts N] [--bits-only]
 
 A model is `architectures` (a tiny random one of each), `variants` (what their files may ask for beyond the usual),
 `types` (one of each type of tensor), or NAME=FILE.gguf.
 
 For each model: compile it as it is (integer path) and with float weights (float path), run prompts of 5 to 600
 tokens, and compare log-probabilities of the reference's top 20 at the last tokens. Then run one prompt again with
-other thread counts, chunks, code paths, ISA levels and a neighbour session: every byte must be equal.
+other thread counts, chunks, code paths, ISA levels and a neighbour session: every byte must be equal; --bits-only
+does that alone.
 Prompts of real models are cut out of the text in data/, those of tiny ones are random. Needs numpy and gguf (PyPI);
 e2e.py tells where the programs are."""
 
@@ -132,6 +133,12 @@ def variations(info, count):
         yield ("--level", LEVELS["v3"], "--no-code")
 
 
+def bits_bundle(name, source):
+    """A bundle of a real model and a prompt of 100 tokens, for the comparison of bits alone."""
+    bundle = e2e.compile_model(source, e2e.WORK / f"{name}-integer.llmir")
+    return bundle, text_prompts(bundle, [100])[0]
+
+
 def check_same_bits(name, bundle, ids):
     first, info = run([e2e.BIN / "logits_dump", bundle], ids)
     if "bundle" not in info:
@@ -154,6 +161,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(make_tiny_gguf.SETS))
     parser.add_argument("--prompts", type=int, default=len(PROMPT_LENGTHS))
+    parser.add_argument("--bits-only", action="store_true", help="real models: no comparison with the reference")
     arguments = parser.parse_args()
     e2e.WORK.mkdir(parents=True, exist_ok=True)
     # As many as asked, from the shortest to the longest.
@@ -167,7 +175,10 @@ def main():
             if tiny_set:
                 models = [(path.stem, path) for path in make_tiny_gguf.write_set(e2e.WORK / entry, entry)]
             for name, source in models:
-                bundle, ids = check_accuracy(name, source, tiny_set, lengths)
+                if arguments.bits_only and not tiny_set:
+                    bundle, ids = bits_bundle(name, source)
+                else:
+                    bundle, ids = check_accuracy(name, source, tiny_set, lengths)
                 check_same_bits(name, bundle, ids)
     except Failure as failure:
         print(f"check_accuracy: error: {failure}", file=sys.stderr)

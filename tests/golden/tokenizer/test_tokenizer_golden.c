@@ -1,4 +1,4 @@
-/* One vocabulary against the reference: test_tokenizer_golden SECTION CORPUS IDS.
+/* One vocabulary against the reference: test_tokenizer_golden SECTION CORPUS IDS [FILTER].
  *
  * SECTION is what tokenizer-section made of a vocabulary; make_corpus.py describes the other two.
  * Beside the ids themselves this runs what must hold for any vocabulary: decoding gives the text
@@ -424,10 +424,11 @@ static void test_tokenizer_refused_memory_is_an_error_without_leaks(void** state
 }
 
 int main(int argc, char** argv) {
-    if (argc != 4) {
-        (void)fprintf(stderr, "usage: test_tokenizer_golden SECTION CORPUS IDS\n");
+    if (argc != 4 && argc != 5) {
+        (void)fprintf(stderr, "usage: test_tokenizer_golden SECTION CORPUS IDS [FILTER]\n");
         return 2;
     }
+    cmocka_set_test_filter(argc == 5 ? argv[4] : NULL);
     golden_t golden = {.section_path = argv[1], .corpus_path = argv[2], .ids_path = argv[3]};
     void* state = &golden;
     const struct CMUnitTest tests[] = {
