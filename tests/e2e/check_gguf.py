@@ -9,8 +9,12 @@ import json
 import struct
 import unittest
 
+import numpy
+
+import check_accuracy
 import e2e
 import make_tiny_gguf
+import reference
 
 # What becomes of each type: the layout, and the largest relative error; None: taken over value by value.
 LAYOUTS = {
@@ -81,6 +85,31 @@ class Types(unittest.TestCase):
                     self.assertEqual(found["relative_error"], 0)
                 else:
                     self.assertTrue(0 < found["relative_error"] <= bound, found)
+
+
+class Policies(unittest.TestCase):
+    """--quantize: layouts that the user asks for instead of the file's, against the reference over the file's values."""
+
+    # Median and worst difference of log-probabilities: relative errors of 2e-4, 5e-3 and 8e-2 in some ten products.
+    BOUNDS = {"f32": (1e-4, 1e-3), "f16": (2e-3, 0.01), "q8": (0.03, 0.2), "q4": (0.4, 2.0)}
+
+    def test_every_policy_is_as_close_as_its_bits(self):
+        ids = [7 * i % 300 + 3 for i in range(64)]
+        medians = []
+        for shape, kind in (("llama", "F32"), ("gemma3", "Q6_K")):
+            source = make_tiny_gguf.write(e2e.WORK / "gguf-policy.gguf", shape, kind)
+            expected = reference.Reference(source).logits(ids)
+            for policy, (median, worst) in self.BOUNDS.items():
+                with self.subTest(shape=shape, policy=policy):
+                    out = e2e.compile_model(source, e2e.WORK / "gguf-policy.llmir", "--target", "cpu:none", "--quantize",
+                                            policy, "--activations", "int16")
+                    values = check_accuracy.differences(expected, check_accuracy.dump(out, ids, "--kv", 1), ids)
+                    medians.append(float(numpy.median(values)))
+                    print(f"{shape} {kind} as {policy}: median {medians[-1]:.6f}, worst {max(values):.5f}")
+                    self.assertLessEqual(medians[-1], median)
+                    self.assertLessEqual(max(values), worst)
+                    if policy != "f32":  # fewer bits lose more: the option has an effect
+                        self.assertGreater(medians[-1], medians[-2])
 
 
 class Unknown(unittest.TestCase):
