@@ -180,6 +180,9 @@ def main():
                 else:
                     bundle, ids = check_accuracy(name, source, tiny_set, lengths)
                 check_same_bits(name, bundle, ids)
+                if not tiny_set:  # hundreds of megabytes each
+                    for used in e2e.WORK.glob(f"{name}-*.llmir"):
+                        used.unlink()
     except Failure as failure:
         print(f"check_accuracy: error: {failure}", file=sys.stderr)
         return 1
