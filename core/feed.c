@@ -6,6 +6,7 @@
 
 #include "core/base/deadline.h"
 #include "core/trace.h"
+#include "core/windows.h"
 
 /* ---- Arguments and room ---- */
 
@@ -26,7 +27,33 @@ static llmir_status_t check_tokens(const llmir_session_t* session,
     return LLMIR_STATUS_OK;
 }
 
-/* Reserves pages for `count` more tokens. */
+/* Copies a page of the `bytes` long ones from `offset` on, if there is something to copy. */
+static llmir_status_t copy_page(llmir_pool_t* pool,
+                                llmir_kv_copy_t copy,
+                                uint64_t offset,
+                                uint64_t bytes,
+                                llmir_error_t* error) {
+    if (copy.from == LLMIR_KV_NO_PAGE || bytes == 0) {
+        return LLMIR_STATUS_OK;
+    }
+    pool->copied_count += 1u;
+    return pool->kv->device->target->buffer_copy(pool->kv, (size_t)(offset + copy.to * bytes),
+                                                 (size_t)(offset + copy.from * bytes),
+                                                 (size_t)bytes, error);
+}
+
+static llmir_status_t no_pages(const llmir_session_t* session,
+                               const llmir_kv_pages_t* pages,
+                               size_t count,
+                               llmir_error_t* error) {
+    return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                      "feed: %zu tokens at position %u, %u of the pool's %u%s pages of %u tokens "
+                      "are free",
+                      count, session->position, llmir_kv_pages_available(pages), pages->page_count,
+                      pages == &session->pool->window_pages ? " window" : "", pages->page_tokens);
+}
+
+/* Reserves pages for `count` more tokens; those of windows are reserved for each pass. */
 static llmir_status_t reserve(llmir_session_t* session, size_t count, llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
     const uint32_t context = pool->layout.session_tokens;
@@ -38,19 +65,18 @@ static llmir_status_t reserve(llmir_session_t* session, size_t count, llmir_erro
     }
     if (!llmir_kv_pages_grow(&pool->pages, &session->table, session->position + (uint32_t)count,
                              &copy)) {
-        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
-                          "feed: %zu tokens at position %u, %u of the pool's %u pages of %u tokens "
-                          "are free",
-                          count, session->position, llmir_kv_pages_available(&pool->pages),
-                          pool->pages.page_count, pool->pages.page_tokens);
+        return no_pages(session, &pool->pages, count, error);
     }
-    if (copy.from == LLMIR_KV_NO_PAGE) {
-        return LLMIR_STATUS_OK;
+    return copy_page(pool, copy, 0, pool->layout.page_bytes, error);
+}
+
+static llmir_status_t reserve_window(llmir_session_t* session, size_t count, llmir_error_t* error) {
+    llmir_pool_t* pool = session->pool;
+    llmir_kv_copy_t copy;
+    if (!llmir_windows_grow(session, session->position + (uint32_t)count, &copy)) {
+        return no_pages(session, &pool->window_pages, count, error);
     }
-    const size_t bytes = (size_t)pool->layout.page_bytes;
-    pool->copied_count += 1u;
-    return pool->kv->device->target->buffer_copy(pool->kv, copy.to * bytes, copy.from * bytes,
-                                                 bytes, error);
+    return copy_page(pool, copy, pool->layout.window_offset, pool->layout.window_page_bytes, error);
 }
 
 int llmir_session_has_room(const llmir_session_t* session) {
@@ -60,7 +86,8 @@ int llmir_session_has_room(const llmir_session_t* session) {
         return 1;
     }
     return session->position < session->pool->layout.session_tokens &&
-           llmir_kv_pages_can_grow(pages, &session->table, session->position + 1u);
+           llmir_kv_pages_can_grow(pages, &session->table, session->position + 1u) &&
+           llmir_windows_can_grow(session, session->position + 1u);
 }
 
 /* ---- One pass ---- */
@@ -100,6 +127,9 @@ static void append_feed(const feed_pass_t* pass, uint32_t index, llmir_batch_t* 
     memcpy(pool->batch_tables + (size_t)index * pool->layout.page_table_stride,
            session->table.pages,
            llmir_kv_pages_for(&pool->pages, session->table.token_count) * sizeof(uint32_t));
+    memcpy(pool->batch_windows + (size_t)index * pool->layout.page_table_stride,
+           session->window.pages,
+           llmir_kv_pages_for(&pool->pages, session->window.token_count) * sizeof(uint32_t));
 }
 
 static llmir_batch_t build_batch(const feed_pass_t* pass) {
@@ -115,6 +145,11 @@ static llmir_batch_t build_batch(const feed_pass_t* pass) {
         .page_table = pool->batch_tables,
         .page_bytes = pool->layout.page_bytes,
     };
+    if (pool->layout.window_page_count != 0) {
+        batch.window_table = pool->batch_windows;
+        batch.window_page_bytes = pool->layout.window_page_bytes;
+        batch.window_offset = pool->layout.window_offset;
+    }
     for (uint32_t i = 0; i < pass->feed_count; ++i) {
         append_feed(pass, i, &batch);
     }
@@ -224,6 +259,7 @@ static void publish(llmir_session_t* session, uint32_t start) {
     llmir_page_table_t computed = session->table;
     computed.token_count = session->position;
     llmir_kv_pages_publish(&session->pool->pages, &computed, start);
+    llmir_windows_publish(session, start);
 }
 
 /* The pass has succeeded: the tokens belong to the sequence. */
@@ -239,6 +275,7 @@ static void commit(const feed_pass_t* pass, const llmir_feed_t* feed) {
     if ((session->flags & LLMIR_SESSION_NO_SHARING) == 0) {
         publish(session, start);
     }
+    llmir_windows_drop(session);
     session->has_logits = pass->last_rows ? 1u : session->has_logits;
 }
 
@@ -268,7 +305,7 @@ static uint32_t match(llmir_session_t* session, const int32_t* tokens, size_t co
         return 0;
     }
     const size_t most = count - 1u < room ? count - 1u : room;
-    return llmir_kv_pages_match(&session->pool->pages, &session->table, tokens, most, take);
+    return llmir_windows_match(session, tokens, most, take);
 }
 
 /* Takes cached pages and moves the session behind them. */
@@ -283,7 +320,7 @@ size_t llmir_session_cached(const llmir_session_t* session,
                             const int32_t* tokens,
                             size_t token_count) {
     /* Without taking, nothing of the session changes. */
-    return session != NULL && tokens != NULL
+    return session != NULL && tokens != NULL && session->uncomputed == 0
                ? match((llmir_session_t*)session, tokens, token_count, 0)
                : 0;
 }
@@ -323,12 +360,14 @@ llmir_status_t llmir_session_compute(llmir_session_t* session,
         const size_t take = rest < pool->layout.chunk_tokens ? rest : pool->layout.chunk_tokens;
         const llmir_feed_t feed = {session, tokens + done, take, NULL};
         const feed_pass_t pass = {pool, &feed, 1, take == rest};
-        status = run_pass(&pass, error);
+        status = reserve_window(session, take, error);
+        if (status == LLMIR_STATUS_OK) {
+            status = run_pass(&pass, error);
+        }
         done += take;
     }
     if (status != LLMIR_STATUS_OK) {
-        session->position = start;
-        llmir_kv_pages_shrink(&pool->pages, &session->table, start);
+        llmir_session_rewind(session, start);
     }
     return status;
 }
@@ -402,6 +441,9 @@ llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
     }
     for (size_t i = 0; i < feed_count && status == LLMIR_STATUS_OK; ++i) {
         status = reserve(feeds[i].session, feeds[i].token_count, error);
+        if (status == LLMIR_STATUS_OK) {
+            status = reserve_window(feeds[i].session, feeds[i].token_count, error);
+        }
     }
     if (status == LLMIR_STATUS_OK) {
         status = run_pass(&pass, error);
@@ -411,7 +453,7 @@ llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
         if (status == LLMIR_STATUS_OK) {
             llmir_session_end_generation(session);
         } else {
-            llmir_kv_pages_shrink(&pool->pages, &session->table, session->position);
+            llmir_session_rewind(session, session->position);
         }
     }
     return status;

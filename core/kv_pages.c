@@ -88,7 +88,7 @@ static void hash_page(const llmir_kv_pages_t* pages,
     memcpy(out_hash, digest, 2u * sizeof(*out_hash));
 }
 
-static uint32_t find_published(const llmir_kv_pages_t* pages, const uint64_t hash[2]) {
+uint32_t llmir_kv_pages_find(const llmir_kv_pages_t* pages, const uint64_t hash[2]) {
     uint32_t page = *bucket_of(pages, hash);
     while (page != LLMIR_KV_NO_PAGE &&
            (pages->states[page].hash[0] != hash[0] || pages->states[page].hash[1] != hash[1])) {
@@ -133,14 +133,14 @@ static uint32_t take_page(llmir_kv_pages_t* pages) {
     return page;
 }
 
-static void hold_page(llmir_kv_pages_t* pages, uint32_t page) {
+void llmir_kv_pages_hold(llmir_kv_pages_t* pages, uint32_t page) {
     if (pages->states[page].references == 0) {
         unlink_cached(pages, page);
     }
     pages->states[page].references += 1u;
 }
 
-static void release_page(llmir_kv_pages_t* pages, uint32_t page) {
+void llmir_kv_pages_release(llmir_kv_pages_t* pages, uint32_t page) {
     llmir_kv_page_state_t* state = &pages->states[page];
     state->references -= 1u;
     if (state->references != 0) {
@@ -178,9 +178,11 @@ static void own_last_page(llmir_kv_pages_t* pages,
     if (pages->states[page].references > 1) {
         *entry = take_page(pages);
         *out_copy = (llmir_kv_copy_t){page, *entry};
-        memcpy(pages->token_ids + *entry * tokens, pages->token_ids + page * tokens,
-               tokens * sizeof(int32_t));
-        release_page(pages, page);
+        if (pages->token_ids != NULL) {
+            memcpy(pages->token_ids + *entry * tokens, pages->token_ids + page * tokens,
+                   tokens * sizeof(int32_t));
+        }
+        llmir_kv_pages_release(pages, page);
     } else if (pages->states[page].is_published) {
         remove_published(pages, page); /* its end is about to change */
     }
@@ -208,12 +210,22 @@ int llmir_kv_pages_grow(llmir_kv_pages_t* pages,
 void llmir_kv_pages_shrink(llmir_kv_pages_t* pages,
                            llmir_page_table_t* table,
                            uint32_t token_count) {
-    const uint32_t needed = llmir_kv_pages_for(pages, token_count);
+    const uint32_t wanted = llmir_kv_pages_for(pages, token_count);
+    const uint32_t needed = wanted > table->first_page ? wanted : table->first_page;
     /* The last first: a page is of use only as long as those before it are there. */
     for (uint32_t i = llmir_kv_pages_for(pages, table->token_count); i > needed; --i) {
-        release_page(pages, table->pages[i - 1u]);
+        llmir_kv_pages_release(pages, table->pages[i - 1u]);
     }
     table->token_count = token_count;
+    table->first_page = wanted < table->first_page ? wanted : table->first_page;
+}
+
+void llmir_kv_pages_drop(llmir_kv_pages_t* pages, llmir_page_table_t* table, uint32_t first_page) {
+    const uint32_t count = llmir_kv_pages_for(pages, table->token_count);
+    const uint32_t end = first_page < count ? first_page : count;
+    for (; table->first_page < end; ++table->first_page) {
+        llmir_kv_pages_release(pages, table->pages[table->first_page]);
+    }
 }
 
 /* ---- Sharing ---- */
@@ -222,11 +234,12 @@ void llmir_kv_pages_fork(llmir_kv_pages_t* pages,
                          const llmir_page_table_t* source,
                          llmir_page_table_t* target) {
     const uint32_t count = llmir_kv_pages_for(pages, source->token_count);
-    for (uint32_t i = 0; i < count; ++i) {
-        hold_page(pages, source->pages[i]);
+    for (uint32_t i = source->first_page; i < count; ++i) {
+        llmir_kv_pages_hold(pages, source->pages[i]);
         target->pages[i] = source->pages[i];
     }
     target->token_count = source->token_count;
+    target->first_page = source->first_page;
 }
 
 /* What the pages before page `index` of the table hash to; 0 if they are not all published, which
@@ -259,7 +272,7 @@ uint32_t llmir_kv_pages_match(llmir_kv_pages_t* pages,
     while (token_count - matched >= step) {
         uint64_t hash[2];
         hash_page(pages, parent, tokens + matched, hash);
-        const uint32_t page = find_published(pages, hash);
+        const uint32_t page = llmir_kv_pages_find(pages, hash);
         if (page == LLMIR_KV_NO_PAGE || memcmp(pages->token_ids + (size_t)page * step,
                                                tokens + matched, step * sizeof(int32_t)) != 0) {
             break;
@@ -267,12 +280,30 @@ uint32_t llmir_kv_pages_match(llmir_kv_pages_t* pages,
         parent = pages->states[page].hash;
         matched += step;
         if (take) {
-            hold_page(pages, page);
+            llmir_kv_pages_hold(pages, page);
             table->pages[table->token_count / step] = page;
             table->token_count += step;
         }
     }
     return matched;
+}
+
+void llmir_kv_pages_publish_as(llmir_kv_pages_t* pages,
+                               llmir_page_table_t* table,
+                               uint32_t index,
+                               const uint64_t hash[2]) {
+    const uint32_t page = table->pages[index];
+    const uint32_t equal = llmir_kv_pages_find(pages, hash);
+    if (pages->states[page].is_published) {
+        return;
+    }
+    if (equal == LLMIR_KV_NO_PAGE) {
+        add_published(pages, page, hash);
+    } else {
+        llmir_kv_pages_hold(pages, equal);
+        table->pages[index] = equal;
+        llmir_kv_pages_release(pages, page);
+    }
 }
 
 void llmir_kv_pages_publish(llmir_kv_pages_t* pages, llmir_page_table_t* table, uint32_t from) {
@@ -288,14 +319,7 @@ void llmir_kv_pages_publish(llmir_kv_pages_t* pages, llmir_page_table_t* table, 
             continue;
         }
         hash_page(pages, parent, pages->token_ids + (size_t)page * pages->page_tokens, hash);
-        const uint32_t equal = find_published(pages, hash);
-        if (equal == LLMIR_KV_NO_PAGE) {
-            add_published(pages, page, hash);
-        } else {
-            hold_page(pages, equal);
-            table->pages[i] = equal;
-            release_page(pages, page);
-        }
+        llmir_kv_pages_publish_as(pages, table, i, hash);
     }
 }
 

@@ -39,7 +39,7 @@ typedef struct llmir_kv_pages {
     uint32_t reserved;
     uint64_t evicted_count;        /* cached pages given up for others */
     uint32_t* free_pages;          /* [page_count], the first free_count are free */
-    int32_t* token_ids;            /* [page][page_tokens] */
+    int32_t* token_ids;            /* [page][page_tokens]; NULL: none are kept */
     llmir_kv_page_state_t* states; /* [page_count] */
     uint32_t* buckets;             /* [bucket_count] first page of each hash bucket */
 } llmir_kv_pages_t;
@@ -48,6 +48,7 @@ typedef struct llmir_kv_pages {
 typedef struct llmir_page_table {
     uint32_t* pages;      /* [pages of the longest sequence] */
     uint32_t token_count; /* positions reserved */
+    uint32_t first_page;  /* pages before this one are not held */
 } llmir_page_table_t;
 
 /* A page whose contents must be copied before the sequence is computed further. */
@@ -81,6 +82,14 @@ int llmir_kv_pages_grow(llmir_kv_pages_t* pages,
                         uint32_t token_count,
                         llmir_kv_copy_t* out_copy);
 
+/* One page: published under a hash; held by one table more; or by one less. */
+uint32_t llmir_kv_pages_find(const llmir_kv_pages_t* pages, const uint64_t hash[2]);
+void llmir_kv_pages_hold(llmir_kv_pages_t* pages, uint32_t page);
+void llmir_kv_pages_release(llmir_kv_pages_t* pages, uint32_t page);
+
+/* Gives back the pages before `first_page`. */
+void llmir_kv_pages_drop(llmir_kv_pages_t* pages, llmir_page_table_t* table, uint32_t first_page);
+
 /* Gives back the positions from `token_count` (at most the table's) on. */
 void llmir_kv_pages_shrink(llmir_kv_pages_t* pages,
                            llmir_page_table_t* table,
@@ -102,6 +111,12 @@ uint32_t llmir_kv_pages_match(llmir_kv_pages_t* pages,
 /* Publishes the pages that were completed since the table had `from` positions. Where an equal page
  * is published already, the table takes it instead of its own. Their contents must be computed. */
 void llmir_kv_pages_publish(llmir_kv_pages_t* pages, llmir_page_table_t* table, uint32_t from);
+
+/* Publishes one page under a given hash, which stands for its contents and all before. */
+void llmir_kv_pages_publish_as(llmir_kv_pages_t* pages,
+                               llmir_page_table_t* table,
+                               uint32_t index,
+                               const uint64_t hash[2]);
 
 /* Where the id of the token at a reserved position is kept. */
 int32_t* llmir_kv_pages_token(const llmir_kv_pages_t* pages,

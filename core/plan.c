@@ -162,12 +162,25 @@ static llmir_status_t check_kv_layers(const llmir_plan_view_t* plan, llmir_error
     return LLMIR_STATUS_OK;
 }
 
-uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan, uint32_t storage) {
+uint64_t llmir_plan_window_bytes(const llmir_plan_view_t* plan, uint32_t storage) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
+        const llmir_plan_kv_layer_t* layer = &plan->kv_layers[i];
+        bytes += layer->window != 0
+                     ? llmir_kv_layer_bytes(layer, storage, plan->record->page_tokens)
+                     : 0u;
+    }
+    return bytes;
+}
+
+uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan,
+                               uint32_t storage,
+                               int without_windows) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
         bytes += llmir_kv_layer_bytes(&plan->kv_layers[i], storage, plan->record->page_tokens);
     }
-    return bytes;
+    return without_windows ? bytes - llmir_plan_window_bytes(plan, storage) : bytes;
 }
 
 static llmir_status_t check_variants(const llmir_plan_source_t* source,

@@ -33,7 +33,11 @@ llmir_status_t llmir_plan_open(const llmir_plan_source_t* source,
                                llmir_plan_view_t* out_plan,
                                llmir_error_t* error);
 
-/* Bytes of one KV page with a storage of quant/kv_layout.h: all layers' keys and values. */
-uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan, uint32_t storage);
+/* Bytes of one KV page with a storage of quant/kv_layout.h: keys and values of all layers, or
+ * `without_windows` of those that look back to position 0; and of the others. */
+uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan,
+                               uint32_t storage,
+                               int without_windows);
+uint64_t llmir_plan_window_bytes(const llmir_plan_view_t* plan, uint32_t storage);
 
 #endif /* LLMIR_PLAN_H */

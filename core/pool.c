@@ -65,6 +65,7 @@ static void place_scratch(llmir_pool_t* pool) {
     pool->token_sequence = (void*)(arena + layout->token_sequence.offset);
     pool->output_indices = (void*)(arena + layout->output_indices.offset);
     pool->batch_tables = (void*)(arena + layout->batch_tables.offset);
+    pool->batch_windows = (void*)(arena + layout->batch_windows.offset);
     pool->slot_offsets = (void*)(arena + layout->slot_offsets.offset);
     pool->candidates = (void*)(arena + layout->candidates.offset);
     pool->recent = (void*)(arena + layout->recent.offset);
@@ -78,6 +79,15 @@ static void place_scratch(llmir_pool_t* pool) {
         .buckets = (void*)(arena + layout->buckets.offset),
     };
     llmir_kv_pages_init(&pool->pages);
+    pool->window_pages = (llmir_kv_pages_t){
+        .page_count = layout->window_page_count,
+        .page_tokens = pool->model->plan.record->page_tokens,
+        .bucket_count = llmir_kv_pages_buckets(layout->window_page_count),
+        .free_pages = (void*)(arena + layout->window_free.offset),
+        .states = (void*)(arena + layout->window_states.offset),
+        .buckets = (void*)(arena + layout->window_buckets.offset),
+    };
+    llmir_kv_pages_init(&pool->window_pages);
 }
 
 /* Slots lie one after the other in the activations buffer. */
@@ -134,6 +144,9 @@ llmir_status_t llmir_pool_get_stats(const llmir_pool_t* pool,
         .reused_token_count = pool->reused_count,
         .evicted_page_count = pool->pages.evicted_count,
         .copied_page_count = pool->copied_count,
+        .window_page_count = pool->window_pages.page_count,
+        .free_window_page_count = pool->window_pages.free_count,
+        .cached_window_page_count = pool->window_pages.cached_count,
     };
     return llmir_options_write(inout_stats, &stats, sizeof(stats), "pool stats", error);
 }

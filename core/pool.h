@@ -14,7 +14,8 @@ struct llmir_pool {
     llmir_buffer_t* activations;
     llmir_buffer_t* kv;
     llmir_kv_pages_t pages;
-    llmir_session_t* sessions; /* [layout.session_count] */
+    llmir_kv_pages_t window_pages; /* without token ids; none without windows */
+    llmir_session_t* sessions;     /* [layout.session_count] */
     uint32_t device_lost;
     uint64_t computed_count; /* tokens computed, those of failed passes not counted */
     uint64_t reused_count;   /* tokens whose pages were taken from the cache */
@@ -29,6 +30,7 @@ struct llmir_pool {
     uint32_t* token_sequence;
     uint32_t* output_indices;
     uint32_t* batch_tables;
+    uint32_t* batch_windows;
     uint64_t* slot_offsets;
     llmir_candidate_t* candidates;
     int32_t* recent;

@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/plan.h"
 #include "core/session.h"
+#include "core/windows.h"
 #include "quant/kv_layout.h"
 
 #define ARENA_ALIGNMENT 64u
@@ -50,6 +51,12 @@ static llmir_status_t resolve(const llmir_model_t* model,
                           "pool options: chunk_tokens %u, at most %u", options->chunk_tokens,
                           LLMIR_POOL_MAX_CHUNK_TOKENS);
     }
+    if ((options->flags & ~(uint32_t)LLMIR_POOL_WHOLE_WINDOWS) != 0) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "pool options: flags %#x, known are %#x", options->flags,
+                          (unsigned)LLMIR_POOL_WHOLE_WINDOWS);
+    }
+    layout->whole_windows = (options->flags & LLMIR_POOL_WHOLE_WINDOWS) != 0;
     layout->kv_type = options->kv_type;
     layout->session_count = options->session_count != 0 ? options->session_count : 1u;
     /* More positions than all sessions can use, more tokens in a pass than there are positions,
@@ -74,6 +81,24 @@ static uint32_t page_count_of(const llmir_pool_layout_t* layout, uint32_t page_t
     return (layout->context_tokens - sessions) / page_tokens + sessions;
 }
 
+/* Pages that always suffice for the windows of all sessions: what each keeps (windows.h), which may
+ * begin and end inside of a page, and the tokens of one pass. If all positions take no more, layers
+ * with windows lie in the same pages as the others. */
+static void lay_out_windows(const llmir_model_t* model, llmir_pool_layout_t* layout) {
+    const uint64_t step = model->plan.record->page_tokens;
+    uint64_t window = 0;
+    for (uint32_t i = 0; i < model->plan.record->kv_layer_count; ++i) {
+        const uint64_t tokens = model->plan.kv_layers[i].window;
+        window = tokens > window ? tokens : window;
+    }
+    const uint64_t kept = (window + step + LLMIR_WINDOW_SLACK) / step + 3u;
+    const uint64_t pages = kept * layout->session_count + layout->chunk_tokens / step + 1u;
+    if (window != 0 && !layout->whole_windows && pages < layout->page_count) {
+        layout->window_tokens = (uint32_t)window;
+        layout->window_page_count = (uint32_t)pages;
+    }
+}
+
 static llmir_status_t lay_out_pages(const llmir_model_t* model,
                                     llmir_pool_layout_t* layout,
                                     llmir_error_t* error) {
@@ -83,10 +108,14 @@ static llmir_status_t lay_out_pages(const llmir_model_t* model,
     layout->page_count = page_count_of(layout, page_tokens);
     layout->bucket_count = llmir_kv_pages_buckets(layout->page_count);
     layout->page_table_stride = longest / page_tokens + (longest % page_tokens != 0);
-    layout->page_bytes = llmir_plan_page_bytes(&model->plan, layout->kv_type);
-    if (layout->page_bytes > SIZE_MAX) {
-        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "pool: pages of %llu bytes",
-                          (unsigned long long)layout->page_bytes);
+    lay_out_windows(model, layout);
+    const int apart = layout->window_page_count != 0;
+    layout->page_bytes = llmir_plan_page_bytes(&model->plan, layout->kv_type, apart);
+    layout->window_page_bytes = apart ? llmir_plan_window_bytes(&model->plan, layout->kv_type) : 0u;
+    if (layout->page_bytes > SIZE_MAX || layout->window_page_bytes > SIZE_MAX) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "pool: pages of %llu and %llu bytes",
+                          (unsigned long long)layout->page_bytes,
+                          (unsigned long long)layout->window_page_bytes);
     }
     return LLMIR_STATUS_OK;
 }
@@ -108,22 +137,43 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->logits = append(cursor, (uint64_t)sessions * vocab, sizeof(float));
     layout->page_tables =
         append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->window_tables =
+        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
     layout->free_pages = append(cursor, layout->page_count, sizeof(uint32_t));
     layout->token_ids = append(
         cursor, (uint64_t)layout->page_count * model->plan.record->page_tokens, sizeof(int32_t));
     layout->page_states = append(cursor, layout->page_count, sizeof(llmir_kv_page_state_t));
     layout->buckets = append(cursor, layout->bucket_count, sizeof(uint32_t));
+    layout->window_free = append(cursor, layout->window_page_count, sizeof(uint32_t));
+    layout->window_states =
+        append(cursor, layout->window_page_count, sizeof(llmir_kv_page_state_t));
+    layout->window_buckets =
+        append(cursor, llmir_kv_pages_buckets(layout->window_page_count), sizeof(uint32_t));
     layout->tokens = append(cursor, layout->chunk_tokens, sizeof(int32_t));
     layout->positions = append(cursor, layout->chunk_tokens, sizeof(int32_t));
     layout->token_sequence = append(cursor, layout->chunk_tokens, sizeof(uint32_t));
     layout->output_indices = append(cursor, layout->output_rows, sizeof(uint32_t));
     layout->batch_tables =
         append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->batch_windows =
+        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
     layout->roll_ids =
         append(cursor, 2u * (uint64_t)sessions * layout->session_tokens, sizeof(int32_t));
     layout->slot_offsets = append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
     layout->candidates = append(cursor, vocab, sizeof(llmir_candidate_t));
     layout->recent = append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
+}
+
+/* The pages, then those of windows. */
+static void lay_out_kv(llmir_pool_layout_t* layout, size_t* cursor) {
+    layout->kv.offset = *cursor;
+    (void)append(cursor, layout->page_count, layout->page_bytes);
+    layout->window_offset = *cursor - layout->kv.offset;
+    (void)append(cursor, layout->window_page_count, layout->window_page_bytes);
+    if (*cursor == layout->kv.offset) {
+        (void)append(cursor, 1, ARENA_ALIGNMENT); /* no attention; devices make no empty buffers */
+    }
+    layout->kv.bytes = *cursor - layout->kv.offset;
 }
 
 llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
@@ -143,10 +193,7 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
         (void)append(&cursor, 1, llmir_pool_slot_bytes(out_layout, &model->plan.slots[i]));
     }
     out_layout->activations.bytes = cursor - out_layout->activations.offset;
-    /* A plan without attention has empty pages; devices make no empty buffers. */
-    out_layout->kv = out_layout->page_bytes != 0
-                         ? append(&cursor, out_layout->page_count, out_layout->page_bytes)
-                         : append(&cursor, 1, ARENA_ALIGNMENT);
+    lay_out_kv(out_layout, &cursor);
     if (cursor >= SIZE_MAX - 2u * (size_t)model->caps.import_bytes) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "pool: %u tokens in %u sessions, %u a pass, take more than the address "

@@ -25,28 +25,39 @@ typedef struct llmir_pool_layout {
     uint32_t chunk_tokens;
     uint32_t output_rows;
     uint32_t kv_type;
+    uint32_t whole_windows; /* LLMIR_POOL_WHOLE_WINDOWS */
     /* KV pages. */
     uint32_t page_count;
     uint32_t bucket_count;      /* of the index of published pages */
     uint32_t session_tokens;    /* positions of the longest sequence */
     uint32_t page_table_stride; /* pages of the longest sequence */
     uint64_t page_bytes;
-    size_t text_bytes; /* of one session's text stream */
+    /* Pages of layers with a window, if these are kept apart; else zeros. */
+    uint32_t window_tokens; /* the longest window */
+    uint32_t window_page_count;
+    uint64_t window_page_bytes;
+    uint64_t window_offset; /* of page 0 in the KV region */
+    size_t text_bytes;      /* of one session's text stream */
     /* State. */
     llmir_arena_part_t pool;
-    llmir_arena_part_t sessions;    /* llmir_session_t [session] */
-    llmir_arena_part_t text;        /* char [session][text_bytes] */
-    llmir_arena_part_t logits;      /* f32 [session][vocab] */
-    llmir_arena_part_t page_tables; /* u32 [session][stride] */
-    llmir_arena_part_t free_pages;  /* u32 [page] */
-    llmir_arena_part_t token_ids;   /* i32 [page][page_tokens] */
-    llmir_arena_part_t page_states; /* llmir_kv_page_state_t [page] */
-    llmir_arena_part_t buckets;     /* u32 [bucket_count] */
-    llmir_arena_part_t tokens;      /* i32 [chunk], as the next two */
+    llmir_arena_part_t sessions;      /* llmir_session_t [session] */
+    llmir_arena_part_t text;          /* char [session][text_bytes] */
+    llmir_arena_part_t logits;        /* f32 [session][vocab] */
+    llmir_arena_part_t page_tables;   /* u32 [session][stride] */
+    llmir_arena_part_t window_tables; /* u32 [session][stride] */
+    llmir_arena_part_t free_pages;    /* u32 [page] */
+    llmir_arena_part_t token_ids;     /* i32 [page][page_tokens] */
+    llmir_arena_part_t page_states;   /* llmir_kv_page_state_t [page] */
+    llmir_arena_part_t buckets;       /* u32 [bucket_count] */
+    llmir_arena_part_t window_free;   /* u32 [window page], as the next two of windows */
+    llmir_arena_part_t window_states;
+    llmir_arena_part_t window_buckets;
+    llmir_arena_part_t tokens; /* i32 [chunk], as the next two */
     llmir_arena_part_t positions;
     llmir_arena_part_t token_sequence;
     llmir_arena_part_t output_indices; /* u32 [output row] */
     llmir_arena_part_t batch_tables;   /* u32 [session][stride] */
+    llmir_arena_part_t batch_windows;  /* the same of windows */
     llmir_arena_part_t roll_ids;       /* i32 [session][2 * session_tokens] */
     llmir_arena_part_t slot_offsets;   /* u64 [slot] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */

@@ -9,7 +9,7 @@
  * stopped then, the old tokens wait in `roll_ids` and the next call computes them first. */
 #include <string.h>
 
-#include "core/session.h"
+#include "core/windows.h"
 
 /* Tokens that are left of `count` after as many rolls as it takes. */
 static size_t length_after(const llmir_session_t* session, size_t count) {
@@ -18,16 +18,17 @@ static size_t length_after(const llmir_session_t* session, size_t count) {
     return count <= limit ? count : count - (count - limit + dropped - 1u) / dropped * dropped;
 }
 
-/* Moves the ids behind the sinks to roll_ids and gives their pages back. */
+/* Moves the ids behind the sinks to roll_ids and gives their pages back; all ids, where windows
+ * have not kept the pages of the sinks. */
 static void give_up_pages(llmir_session_t* session) {
-    llmir_kv_pages_t* pages = &session->pool->pages;
-    const uint32_t sinks = session->sink_tokens;
-    for (uint32_t i = sinks; i < session->position; ++i) {
-        session->roll_ids[i - sinks] = *llmir_kv_pages_token(pages, &session->table, i);
+    const uint32_t position = session->position;
+    const llmir_kv_pages_t* pages = &session->pool->pages;
+    /* Giving back pages leaves their ids where they are. */
+    const uint32_t kept = llmir_windows_retreat(session, session->sink_tokens);
+    for (uint32_t i = kept; i < position; ++i) {
+        session->roll_ids[i - kept] = *llmir_kv_pages_token(pages, &session->table, i);
     }
-    session->uncomputed = session->position - sinks;
-    session->position = sinks;
-    llmir_kv_pages_shrink(pages, &session->table, sinks);
+    session->uncomputed = position - kept;
 }
 
 llmir_status_t llmir_session_settle(llmir_session_t* session, llmir_error_t* error) {
@@ -48,21 +49,26 @@ static llmir_status_t roll(llmir_session_t* session,
                            llmir_error_t* error) {
     const uint32_t sinks = session->sink_tokens;
     const size_t kept = length_after(session, session->position + count) - sinks;
+    const size_t kept_new = kept < count ? kept : count;
     int32_t* list = session->roll_ids;
+    size_t first = 0; /* ids of sinks at the start of the list */
     size_t list_count = 0;
     if (session->position < sinks) {
         /* Early, and longer than the context: what is fed has the rest of the sinks itself. */
-        list_count = sinks - session->position;
+        first = list_count = sinks - session->position;
         memcpy(list, tokens, list_count * sizeof(*list));
     } else {
         give_up_pages(session);
         list_count = session->uncomputed;
+        first = sinks - session->position;
     }
-    const size_t kept_new = kept < count ? kept : count;
-    memcpy(list + list_count, tokens + (count - kept_new), kept_new * sizeof(*list));
-    const size_t kept_old = session->uncomputed != 0 ? kept - kept_new : list_count;
-    LLMIR_TRY(
-        llmir_session_compute(session, list + (list_count - kept_old), kept_old + kept_new, error));
+    const size_t kept_old = session->uncomputed != 0 ? kept - kept_new : 0u;
+    /* What is computed goes behind what a failure must leave: sinks, kept old ones, new ones. */
+    int32_t* feed = list + session->uncomputed;
+    memmove(feed, list, first * sizeof(*list));
+    memcpy(feed + first, list + (list_count - kept_old), kept_old * sizeof(*list));
+    memcpy(feed + first + kept_old, tokens + (count - kept_new), kept_new * sizeof(*list));
+    LLMIR_TRY(llmir_session_compute(session, feed, first + kept_old + kept_new, error));
     session->uncomputed = 0;
     return LLMIR_STATUS_OK;
 }

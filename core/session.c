@@ -5,6 +5,7 @@
 
 #include "core/base/deadline.h"
 #include "core/options.h"
+#include "core/windows.h"
 
 void llmir_session_end_generation(llmir_session_t* session) {
     llmir_text_stream_reset(&session->stream);
@@ -48,6 +49,8 @@ static llmir_status_t init_session(llmir_pool_t* pool,
     session->roll_ids = llmir_pool_at(pool, layout->roll_ids, index,
                                       2u * layout->session_tokens * sizeof(*session->roll_ids));
     session->table.pages = llmir_pool_at(pool, layout->page_tables, index, row * sizeof(uint32_t));
+    session->window.pages =
+        llmir_pool_at(pool, layout->window_tables, index, row * sizeof(uint32_t));
     session->logits = llmir_pool_at(pool, layout->logits, index,
                                     pool->model->record->vocab_count * sizeof(float));
     llmir_text_stream_init(&session->stream, &session->stops,
@@ -130,6 +133,7 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
     const llmir_session_t own = *child;
     *child = *parent;
     child->table = own.table;
+    child->window = own.window;
     child->logits = own.logits;
     child->roll_ids = own.roll_ids;
     memcpy(child->roll_ids, parent->roll_ids, parent->uncomputed * sizeof(*child->roll_ids));
@@ -144,6 +148,7 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
                pool->model->record->vocab_count * sizeof(*child->logits));
     }
     llmir_kv_pages_fork(&pool->pages, &parent->table, &child->table);
+    llmir_kv_pages_fork(&pool->window_pages, &parent->window, &child->window);
 }
 
 llmir_status_t llmir_session_fork(const llmir_session_t* session,
@@ -173,7 +178,7 @@ void llmir_session_destroy(llmir_session_t* session) {
     }
     llmir_pool_t* pool = session->pool;
     const int owns_pool = session->owns_pool != 0;
-    llmir_kv_pages_shrink(&pool->pages, &session->table, 0);
+    (void)llmir_windows_retreat(session, 0);
     session->in_use = 0;
     if (owns_pool) {
         llmir_pool_destroy(pool);
@@ -184,8 +189,7 @@ void llmir_session_reset(llmir_session_t* session) {
     if (session == NULL) {
         return;
     }
-    llmir_kv_pages_shrink(&session->pool->pages, &session->table, 0);
-    session->position = 0;
+    (void)llmir_windows_retreat(session, 0);
     session->uncomputed = 0;
     session->has_logits = 0;
     llmir_sampler_restart(&session->sampler);
@@ -202,8 +206,7 @@ llmir_status_t llmir_session_truncate(llmir_session_t* session,
     }
     session->uncomputed = position > session->position ? position - session->position : 0u;
     if (session->uncomputed == 0) {
-        llmir_kv_pages_shrink(&session->pool->pages, &session->table, position);
-        session->position = position;
+        llmir_session_rewind(session, position);
     }
     session->has_logits = 0;
     llmir_session_end_generation(session);

@@ -11,13 +11,15 @@ struct llmir_session {
     uint32_t owns_pool;
     uint32_t flags; /* llmir_session_flag_t */
     uint32_t position;
-    llmir_page_table_t table; /* holds `position` tokens between calls */
-    float* logits;            /* f32 [vocab] */
-    uint32_t overflow;        /* llmir_overflow_t */
+    llmir_page_table_t table;  /* holds `position` tokens between calls */
+    llmir_page_table_t window; /* of layers with a window: see windows.h */
+    float* logits;             /* f32 [vocab] */
+    uint32_t overflow;         /* llmir_overflow_t */
     uint32_t sink_tokens;
-    /* Tokens behind the sinks whose keys a roll that was stopped has given up: see roll.c. */
+    /* Tokens behind `position` whose keys were given up, by a roll that was stopped (roll.c) or by
+     * moving back beyond what windows keep (windows.h). */
     uint32_t uncomputed;
-    int32_t* roll_ids; /* [2 * session_tokens]: them, and what is being fed */
+    int32_t* roll_ids; /* [2 * session_tokens]: them, and what is being fed by a roll */
     uint32_t has_logits;
     uint32_t is_fed; /* already part of the batch that is being built */
     llmir_atomic_u32_t cancel;
@@ -48,7 +50,7 @@ llmir_status_t llmir_session_compute(llmir_session_t* session,
                                      size_t token_count,
                                      llmir_error_t* error);
 
-/* Computes what a stopped roll has left; to be called before anything that reads the session's
+/* Computes those; to be called before anything that reads the session's
  * tokens or pages. */
 llmir_status_t llmir_session_settle(llmir_session_t* session, llmir_error_t* error);
 

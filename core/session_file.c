@@ -6,7 +6,7 @@
 
 #include "core/base/blake2b.h"
 #include "core/plan.h"
-#include "core/session.h"
+#include "core/windows.h"
 
 /* A stream to or from the application. */
 typedef struct session_stream {
@@ -46,6 +46,13 @@ static uint32_t full_pages(const llmir_session_t* session, uint32_t position) {
     return position != 0 ? (position - 1u) / session->pool->pages.page_tokens : 0u;
 }
 
+/* First page of the windows that a session with `page_count` full pages needs. */
+static uint32_t first_window_page(const llmir_pool_t* pool, uint32_t page_count) {
+    return pool->layout.window_page_count != 0
+               ? llmir_windows_first_page(pool, page_count * pool->pages.page_tokens)
+               : page_count;
+}
+
 static void fill_record(const llmir_session_t* session, llmir_session_record_t* record) {
     const llmir_pool_t* pool = session->pool;
     memset(record, 0, sizeof(*record));
@@ -63,6 +70,8 @@ static void fill_record(const llmir_session_t* session, llmir_session_record_t* 
     record->generated_count = session->generated_count;
     record->finish = session->finish;
     memcpy(record->random, session->sampler.random, sizeof(record->random));
+    record->window_page_bytes = pool->layout.window_page_bytes;
+    record->window_first = first_window_page(pool, record->page_count);
 }
 
 /* ---- Saving ---- */
@@ -71,9 +80,31 @@ uint64_t llmir_session_saved_bytes(const llmir_session_t* session) {
     if (session == NULL) {
         return 0;
     }
-    return sizeof(llmir_session_record_t) + (uint64_t)session->position * sizeof(int32_t) +
-           full_pages(session, session->position) * session->pool->layout.page_bytes +
+    const llmir_pool_t* pool = session->pool;
+    const uint32_t position = llmir_session_position(session);
+    const uint32_t pages = full_pages(session, position);
+    return sizeof(llmir_session_record_t) + (uint64_t)position * sizeof(int32_t) +
+           pages * pool->layout.page_bytes +
+           (pages - first_window_page(pool, pages)) * pool->layout.window_page_bytes +
            LLMIR_BLAKE2B_BYTES;
+}
+
+/* Where a page lies in the KV buffer. */
+typedef struct page_range {
+    size_t offset;
+    size_t bytes;
+} page_range_t;
+
+static page_range_t page_at(const llmir_session_t* session, uint32_t index) {
+    const size_t bytes = (size_t)session->pool->layout.page_bytes;
+    return (page_range_t){session->table.pages[index] * bytes, bytes};
+}
+
+static page_range_t window_page_at(const llmir_session_t* session, uint32_t index) {
+    const llmir_pool_layout_t* layout = &session->pool->layout;
+    const size_t bytes = (size_t)layout->window_page_bytes;
+    return (page_range_t){(size_t)layout->window_offset + session->window.pages[index] * bytes,
+                          bytes};
 }
 
 /* The scratch of sampling carries pages between the device and the application. */
@@ -81,15 +112,13 @@ static size_t scratch_bytes(const llmir_pool_t* pool) {
     return pool->layout.candidates.bytes;
 }
 
-static llmir_status_t put_page(session_stream_t* stream, uint32_t index, llmir_error_t* error) {
+static llmir_status_t put_page(session_stream_t* stream, page_range_t range, llmir_error_t* error) {
     const llmir_pool_t* pool = stream->session->pool;
-    const size_t page_bytes = (size_t)pool->layout.page_bytes;
-    const size_t start = stream->session->table.pages[index] * page_bytes;
-    for (size_t done = 0; done < page_bytes;) {
-        const size_t left = page_bytes - done;
+    for (size_t done = 0; done < range.bytes;) {
+        const size_t left = range.bytes - done;
         const size_t bytes = left < scratch_bytes(pool) ? left : scratch_bytes(pool);
-        LLMIR_TRY(pool->kv->device->target->buffer_read(pool->kv, start + done, pool->candidates,
-                                                        bytes, error));
+        LLMIR_TRY(pool->kv->device->target->buffer_read(pool->kv, range.offset + done,
+                                                        pool->candidates, bytes, error));
         LLMIR_TRY(put(stream, pool->candidates, bytes, error));
         done += bytes;
     }
@@ -115,7 +144,10 @@ llmir_status_t llmir_session_save(llmir_session_t* session,
                       sizeof(int32_t), error));
     }
     for (uint32_t i = 0; i < record.page_count; ++i) {
-        LLMIR_TRY(put_page(&stream, i, error));
+        LLMIR_TRY(put_page(&stream, page_at(session, i), error));
+    }
+    for (uint32_t i = record.window_first; i < record.page_count; ++i) {
+        LLMIR_TRY(put_page(&stream, window_page_at(session, i), error));
     }
     llmir_blake2b_final(&stream.hash, digest);
     if (write(digest, sizeof(digest), user) != LLMIR_STATUS_OK) {
@@ -156,9 +188,13 @@ static llmir_status_t check_record(const llmir_session_t* session,
     }
     if (record->page_tokens != pool->pages.page_tokens ||
         record->page_bytes != pool->layout.page_bytes ||
+        record->window_page_bytes != pool->layout.window_page_bytes ||
         record->page_count != full_pages(session, record->position) || record->has_logits > 1u ||
         record->pending < -1 || (record->pending >= 0 && (uint32_t)record->pending >= vocab) ||
         record->finish < LLMIR_FINISH_NONE || record->finish > LLMIR_FINISH_CONTEXT) {
+        return corrupt(error, "its record contradicts itself or the bundle");
+    }
+    if (record->window_first != first_window_page(pool, record->page_count)) {
         return corrupt(error, "its record contradicts itself or the bundle");
     }
     if (record->position > pool->layout.session_tokens) {
@@ -177,16 +213,14 @@ static llmir_status_t get_token(session_stream_t* stream, int32_t* out, llmir_er
     return LLMIR_STATUS_OK;
 }
 
-static llmir_status_t get_page(session_stream_t* stream, uint32_t index, llmir_error_t* error) {
+static llmir_status_t get_page(session_stream_t* stream, page_range_t range, llmir_error_t* error) {
     const llmir_pool_t* pool = stream->session->pool;
-    const size_t page_bytes = (size_t)pool->layout.page_bytes;
-    const size_t start = stream->session->table.pages[index] * page_bytes;
-    for (size_t done = 0; done < page_bytes;) {
-        const size_t left = page_bytes - done;
+    for (size_t done = 0; done < range.bytes;) {
+        const size_t left = range.bytes - done;
         const size_t bytes = left < scratch_bytes(pool) ? left : scratch_bytes(pool);
         LLMIR_TRY(get(stream, pool->candidates, bytes, error));
-        LLMIR_TRY(pool->kv->device->target->buffer_write(pool->kv, start + done, pool->candidates,
-                                                         bytes, error));
+        LLMIR_TRY(pool->kv->device->target->buffer_write(pool->kv, range.offset + done,
+                                                         pool->candidates, bytes, error));
         done += bytes;
     }
     return LLMIR_STATUS_OK;
@@ -255,13 +289,26 @@ static llmir_status_t restore_into(session_stream_t* stream, llmir_error_t* erro
                           llmir_kv_pages_available(pages));
     }
     session->position = held;
+    if (session->pool->layout.window_page_count != 0) {
+        session->window.first_page = record.window_first;
+        session->window.token_count = record.window_first * pages->page_tokens;
+    }
+    if (!llmir_windows_grow(session, held, &copy)) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "saved session: %u window pages, %u of the pool are free",
+                          record.page_count - record.window_first,
+                          llmir_kv_pages_available(&session->pool->window_pages));
+    }
     for (uint32_t i = 0; i < record.position; ++i) {
         int32_t* token =
             i < held ? llmir_kv_pages_token(pages, &session->table, i) : &tail[i - held];
         LLMIR_TRY(get_token(stream, token, error));
     }
     for (uint32_t i = 0; i < record.page_count; ++i) {
-        LLMIR_TRY(get_page(stream, i, error));
+        LLMIR_TRY(get_page(stream, page_at(session, i), error));
+    }
+    for (uint32_t i = record.window_first; i < record.page_count; ++i) {
+        LLMIR_TRY(get_page(stream, window_page_at(session, i), error));
     }
     LLMIR_TRY(check_hash(stream, error));
     return restore_tail(session, &record, tail, error);

@@ -2,7 +2,8 @@
  *
  *   record   llmir_session_record_t
  *   tokens   i32 [position]
- *   pages    u8 [page_count][page_bytes]: keys and values as llmir_plan_kv_layer_t lays them out
+ *   pages    u8 [page_count][page_bytes]: keys and values as quant/kv_layout.h lays them out
+ *   windows  u8 [page_count - window_first][window_page_bytes]: those of layers with a window
  *   hash     BLAKE2b-256 of everything before
  *
  * Pages hold the tokens before the last page's; the rest, 1 to page_tokens tokens, is computed
@@ -17,7 +18,7 @@
 #include "llmir_bundle.h"
 
 #define LLMIR_SESSION_MAGIC "LLMIRSES"
-#define LLMIR_SESSION_VERSION 1u
+#define LLMIR_SESSION_VERSION 2u
 
 typedef struct llmir_session_record {
     char magic[8];
@@ -32,9 +33,12 @@ typedef struct llmir_session_record {
     uint32_t has_logits;
     int32_t pending; /* token sampled but not fed; -1: none */
     uint32_t generated_count;
-    int32_t finish;     /* llmir_finish_t */
-    uint64_t random[4]; /* of the sampler */
+    int32_t finish;             /* llmir_finish_t */
+    uint64_t random[4];         /* of the sampler */
+    uint64_t window_page_bytes; /* 0: layers with a window are in the pages */
+    uint32_t window_first;      /* page */
+    uint32_t reserved;
 } llmir_session_record_t;
-_Static_assert(sizeof(llmir_session_record_t) == 120, "the record of a saved session");
+_Static_assert(sizeof(llmir_session_record_t) == 136, "the record of a saved session");
 
 #endif /* LLMIR_SESSION_FILE_H */

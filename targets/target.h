@@ -91,6 +91,11 @@ typedef struct llmir_batch {
     const uint32_t* output_rows;
     const uint32_t* page_table;
     uint64_t page_bytes;
+    /* Layers with a window have pages of their own, behind the others in the KV buffer; NULL: they
+     * have not. Pages that lie before a sequence's window may be anything. */
+    const uint32_t* window_table; /* as page_table */
+    uint64_t window_page_bytes;
+    uint64_t window_offset; /* of page 0 in the buffer */
 } llmir_batch_t;
 
 typedef struct llmir_submission {

@@ -277,8 +277,18 @@ typedef struct llmir_pool_options {
     uint32_t chunk_tokens;   /* most tokens computed in one pass; 0: the plan's recommendation */
     uint32_t output_rows;    /* most rows of logits in one pass; 0: session_count */
     uint32_t kv_type;        /* llmir_kv_type_t */
+    uint32_t flags;          /* llmir_pool_flag_t; unknown flags are INVALID_ARGUMENT */
+    uint32_t reserved;
 } llmir_pool_options_t;
-#define LLMIR_POOL_OPTIONS_INIT {(uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0}
+#define LLMIR_POOL_OPTIONS_INIT {(uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0, 0, 0}
+
+typedef enum llmir_pool_flag {
+    /* Layers that look back by a window keep all positions, like the others. Without it they keep
+     * their window, which takes much less memory; moving a session back by more than about 64
+     * tokens (llmir_session_truncate) then may mean that the next call computes its tokens again.
+     * Results are the same. */
+    LLMIR_POOL_WHOLE_WINDOWS = 1u << 0,
+} llmir_pool_flag_t;
 
 typedef struct llmir_memory_plan {
     uint32_t struct_size;
@@ -324,6 +334,11 @@ typedef struct llmir_pool_stats {
     uint64_t reused_token_count;   /* tokens fed whose keys and values were there already */
     uint64_t evicted_page_count;   /* cached pages given up */
     uint64_t copied_page_count;    /* pages copied because a session changed a shared one */
+    /* Pages of layers with a window, where these keep no more than that; else zeros. */
+    uint32_t window_page_count;
+    uint32_t free_window_page_count;
+    uint32_t cached_window_page_count;
+    uint32_t reserved2;
 } llmir_pool_stats_t;
 
 /* Fills `inout_stats`, whose struct_size the caller has set.
@@ -412,8 +427,9 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_fork(const llmir_session
 LLMIR_API void llmir_session_reset(llmir_session_t* session);
 
 /* Forgets the tokens from `position` on; the next token fed gets that position. Pages shared with
- * other sessions stay theirs. Generation state
- * ends. Errors: INVALID_ARGUMENT (beyond the current position). Since 0.1. */
+ * other sessions stay theirs. Generation state ends. See LLMIR_POOL_WHOLE_WINDOWS for what moving
+ * far back costs in models with windows. Errors: INVALID_ARGUMENT (beyond the current position).
+ * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_truncate(llmir_session_t* session,
                                                                  uint32_t position,
                                                                  llmir_error_t* error);

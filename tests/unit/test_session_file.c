@@ -305,9 +305,9 @@ static void test_session_file_says_what_does_not_fit(void** state) {
                           LLMIR_STATUS_INVALID_ARGUMENT, "another bundle");
     llmir_session_destroy(foreign);
     tiny_unload(&other);
-    record->version = 2;
+    record->version = 3;
     assert_status_message(restore(c.session, &c.file, &assert_status_error),
-                          LLMIR_STATUS_UNSUPPORTED, "version 2");
+                          LLMIR_STATUS_UNSUPPORTED, "version 3");
     assert_status(llmir_session_restore(c.session, NULL, NULL, &assert_status_error),
                   LLMIR_STATUS_INVALID_ARGUMENT);
     assert_status(llmir_session_save(c.session, NULL, NULL, &assert_status_error),
