@@ -14,7 +14,8 @@
 
 _Static_assert((int)LLMIR_KV_F16 == (int)LLMIR_KV_STORAGE_F16 &&
                    (int)LLMIR_KV_F32 == (int)LLMIR_KV_STORAGE_F32 &&
-                   (int)LLMIR_KV_Q8 == (int)LLMIR_KV_STORAGE_Q8,
+                   (int)LLMIR_KV_Q8 == (int)LLMIR_KV_STORAGE_Q8 &&
+                   (int)LLMIR_KV_Q4 == (int)LLMIR_KV_STORAGE_Q4,
                "the application's kv_type is the storage of the pages");
 
 /* Appends an array to the arena; a sum that wraps makes the cursor stick at SIZE_MAX. */

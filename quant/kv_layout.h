@@ -12,22 +12,28 @@
  *   f16    [head_dim][16] f16                             [16][head_dim] f16
  *   f32    [head_dim][16] f32                             [16][head_dim] f32
  *   q8     [head_dim / 2][16][2] int8, scale f16 [16]     [16][columns] int8, scale f16 [16]
+ *   q4     as q8                                          [16][columns / 32][16] nibbles,
+ *                                                         scales f16 [columns / 32][16]
  *
  * Sixteen keys lie side by side, so that scores need no horizontal sum; with integers two elements
- * of each, as integer products take them. `columns` is head_dim, rounded up to a multiple of 16
- * with zeros.
+ * of each, as integer products take them. `columns` is head_dim rounded up to a multiple of 16 (q8)
+ * or 32 (q4); what is too many is zeros.
  *
  * Integers store heads that were turned by an orthonormal Hadamard matrix, which spreads a few
- * large elements over all; queries are turned too, and the sums of values are turned back. An
- * element is q * scale. q8 has one scale for each head and position: the f16 nearest to max |x| /
- * 127, or the next larger one if 127 of it do not reach max |x|; q = x / scale, rounded to nearest
- * even.
+ * large elements over all; queries are turned too, and the sums of values are turned back.
  *
  *   H(1) = 1,  H(2n) = 1 / sqrt(2) * | H(n)  H(n) |
  *                                    | H(n) -H(n) |
  *
  * A head whose size is no power of two is cut into blocks, the largest power of two first: 80 = 64
- * + 16. */
+ * + 16.
+ *
+ * int8: an element is q * scale with one scale for each head and position, the f16 nearest to
+ * max |x| / 127, or the next larger one if 127 of it do not reach max |x|.
+ * Nibbles: an element is (u - 8) * scale, u in 0 .. 15, with one scale for each 32 elements and
+ * position: the f16 nearest to -x / 8 of the x whose magnitude is largest. A byte holds elements
+ * 32 i + j in its low and 32 i + 16 + j in its high nibble, j = 0 .. 15.
+ * x / scale is rounded to nearest even. Four bits a key would cost too much: docs/QUANT.md. */
 #ifndef LLMIR_QUANT_KV_LAYOUT_H
 #define LLMIR_QUANT_KV_LAYOUT_H
 
@@ -42,7 +48,8 @@ typedef enum llmir_kv_storage {
     LLMIR_KV_STORAGE_F16 = 0,
     LLMIR_KV_STORAGE_F32 = 1,
     LLMIR_KV_STORAGE_Q8 = 2,
-    LLMIR_KV_STORAGE_COUNT = 3,
+    LLMIR_KV_STORAGE_Q4 = 3,
+    LLMIR_KV_STORAGE_COUNT = 4,
 } llmir_kv_storage_t;
 
 /* Integer storage: the queries come to attention as integers too (targets/cpu/kernels/kv_cache.h).
@@ -51,25 +58,37 @@ static inline int llmir_kv_is_integer(uint32_t storage) {
     return storage >= LLMIR_KV_STORAGE_Q8;
 }
 
+/* Elements of a value that share a scale, in q4. */
+#define LLMIR_KV_Q4_GROUP 32u
+
 /* Bytes of the elements of a key group; the scales lie behind them. */
 static inline uint32_t llmir_kv_key_scales(uint32_t storage, uint32_t head_dim) {
     switch (storage) {
         case LLMIR_KV_STORAGE_F32:
             return LLMIR_KV_GROUP * head_dim * 4u;
         case LLMIR_KV_STORAGE_Q8:
+        case LLMIR_KV_STORAGE_Q4:
             return LLMIR_KV_GROUP * head_dim;
         default:
             return LLMIR_KV_GROUP * head_dim * 2u;
     }
 }
 
-/* Bytes of the scales of a key or a value group. */
-static inline uint32_t llmir_kv_scale_bytes(uint32_t storage) {
-    return storage == LLMIR_KV_STORAGE_Q8 ? LLMIR_KV_GROUP * 2u : 0u;
+static inline uint32_t llmir_kv_key_group_bytes(uint32_t storage, uint32_t head_dim) {
+    return llmir_kv_key_scales(storage, head_dim) +
+           (llmir_kv_is_integer(storage) ? LLMIR_KV_GROUP * 2u : 0u);
 }
 
-static inline uint32_t llmir_kv_key_group_bytes(uint32_t storage, uint32_t head_dim) {
-    return llmir_kv_key_scales(storage, head_dim) + llmir_kv_scale_bytes(storage);
+/* Scales of a value. */
+static inline uint32_t llmir_kv_value_scale_count(uint32_t storage, uint32_t head_dim) {
+    switch (storage) {
+        case LLMIR_KV_STORAGE_Q8:
+            return 1u;
+        case LLMIR_KV_STORAGE_Q4:
+            return (head_dim + LLMIR_KV_Q4_GROUP - 1u) / LLMIR_KV_Q4_GROUP;
+        default:
+            return 0u;
+    }
 }
 
 /* Bytes from the value of one position to that of the next. */
@@ -79,6 +98,8 @@ static inline uint32_t llmir_kv_value_row_bytes(uint32_t storage, uint32_t head_
             return head_dim * 4u;
         case LLMIR_KV_STORAGE_Q8:
             return (head_dim + 15u) & ~15u;
+        case LLMIR_KV_STORAGE_Q4:
+            return llmir_kv_value_scale_count(storage, head_dim) * LLMIR_KV_Q4_GROUP / 2u;
         default:
             return head_dim * 2u;
     }
@@ -89,7 +110,8 @@ static inline uint32_t llmir_kv_value_scales(uint32_t storage, uint32_t head_dim
 }
 
 static inline uint32_t llmir_kv_value_group_bytes(uint32_t storage, uint32_t head_dim) {
-    return llmir_kv_value_scales(storage, head_dim) + llmir_kv_scale_bytes(storage);
+    return llmir_kv_value_scales(storage, head_dim) +
+           llmir_kv_value_scale_count(storage, head_dim) * LLMIR_KV_GROUP * 2u;
 }
 
 /* Bytes from a layer's keys in a page to its values. */

@@ -266,6 +266,7 @@ typedef enum llmir_kv_type {
     LLMIR_KV_F32 = 1, /* twice the memory, for checking */
     LLMIR_KV_Q8 = 2,  /* int8 with one scale a head and token: about half the memory of F16, and in
                          long contexts faster */
+    LLMIR_KV_Q4 = 3,  /* keys as in Q8, values in int4: about two fifths of the memory of F16 */
 } llmir_kv_type_t;
 
 typedef struct llmir_pool_options {

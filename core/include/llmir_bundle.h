@@ -182,7 +182,7 @@ typedef enum llmir_kernel {
     LLMIR_KERNEL_GATE = 8,
 } llmir_kernel_t;
 #define LLMIR_KERNEL_COUNT 9u       /* one past the largest */
-#define LLMIR_KERNEL_ABI_VERSION 2u /* plans of version 1 run, code of version 1 does not */
+#define LLMIR_KERNEL_ABI_VERSION 3u /* plans of older versions run, their code does not */
 
 typedef struct llmir_plan_record {
     uint32_t record_bytes;

@@ -70,7 +70,8 @@ int open_kv_type(const char* name, uint32_t* out_kv_type) {
     static const struct {
         const char* name;
         uint32_t type;
-    } types[] = {{"f16", LLMIR_KV_F16}, {"f32", LLMIR_KV_F32}, {"q8", LLMIR_KV_Q8}};
+    } types[] = {
+        {"f16", LLMIR_KV_F16}, {"f32", LLMIR_KV_F32}, {"q8", LLMIR_KV_Q8}, {"q4", LLMIR_KV_Q4}};
     *out_kv_type = LLMIR_KV_F16;
     for (size_t i = 0; name != NULL && i < sizeof(types) / sizeof(types[0]); ++i) {
         if (strcmp(name, types[i].name) == 0) {

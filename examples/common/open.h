@@ -40,9 +40,9 @@ llmir_status_t open_model_traced(const open_request_t* request,
 
 void close_model(opened_model_t* opened);
 
-/* The llmir_kv_type_t named f16 (also NULL), f32 or q8; 0 if `name` is none of them. */
+/* The llmir_kv_type_t named f16 (also NULL), f32, q8 or q4; 0 if `name` is none of them. */
 int open_kv_type(const char* name, uint32_t* out_kv_type);
-#define OPEN_KV_NAMES "f16, f32 or q8"
+#define OPEN_KV_NAMES "f16, f32, q8 or q4"
 
 /* Turns text into ids in heap memory, free() it; NULL on failure. */
 int32_t* open_tokenize(const llmir_model_t* model,

@@ -146,7 +146,7 @@ static void bench_attention(const llmir_cpu_kernel_table_t* table, const attenti
         best = time < best ? time : best;
     }
     const double keys = (double)s->tokens * (s->depth + 0.5 * (s->tokens + 1u));
-    static const char* const names[] = {"f16", "f32", "q8"};
+    static const char* const names[] = {"f16", "f32", "q8", "q4"};
     printf(
         "  attention %3s %2u/%u heads of %3u, %3u tokens at %4u, %2u layers: %9.1f us, %6.1f "
         "GFLOPS",
@@ -222,14 +222,16 @@ static int runs_here(uint32_t level) {
 }
 
 int main(int argc, char** argv) {
-    enum { F16 = LLMIR_KV_STORAGE_F16, Q8 = LLMIR_KV_STORAGE_Q8 };
+    enum { F16 = LLMIR_KV_STORAGE_F16, Q8 = LLMIR_KV_STORAGE_Q8, Q4 = LLMIR_KV_STORAGE_Q4 };
     static const attention_shape_t shapes[] = {
-        {9, 3, 64, 0, 512, 1, F16},    {9, 3, 64, 0, 512, 1, Q8},     {32, 8, 64, 0, 512, 1, F16},
-        {32, 8, 64, 0, 512, 1, Q8},    {4, 1, 256, 0, 512, 1, F16},   {4, 1, 256, 0, 512, 1, Q8},
-        {9, 3, 64, 2048, 1, 1, F16},   {9, 3, 64, 2048, 1, 1, Q8},    {9, 3, 64, 2048, 1, 30, F16},
-        {9, 3, 64, 2048, 1, 30, Q8},   {32, 8, 64, 2048, 1, 16, F16}, {32, 8, 64, 2048, 1, 16, Q8},
-        {32, 8, 128, 2048, 1, 8, F16}, {32, 8, 128, 2048, 1, 8, Q8},  {16, 8, 128, 2048, 1, 8, F16},
-        {16, 8, 128, 2048, 1, 8, Q8},
+        {9, 3, 64, 0, 512, 1, F16},    {9, 3, 64, 0, 512, 1, Q8},    {9, 3, 64, 0, 512, 1, Q4},
+        {32, 8, 64, 0, 512, 1, F16},   {32, 8, 64, 0, 512, 1, Q8},   {32, 8, 64, 0, 512, 1, Q4},
+        {4, 1, 256, 0, 512, 1, F16},   {4, 1, 256, 0, 512, 1, Q8},   {4, 1, 256, 0, 512, 1, Q4},
+        {9, 3, 64, 2048, 1, 1, F16},   {9, 3, 64, 2048, 1, 1, Q8},   {9, 3, 64, 2048, 1, 1, Q4},
+        {9, 3, 64, 2048, 1, 30, F16},  {9, 3, 64, 2048, 1, 30, Q8},  {9, 3, 64, 2048, 1, 30, Q4},
+        {32, 8, 64, 2048, 1, 16, F16}, {32, 8, 64, 2048, 1, 16, Q8}, {32, 8, 64, 2048, 1, 16, Q4},
+        {32, 8, 128, 2048, 1, 8, F16}, {32, 8, 128, 2048, 1, 8, Q8}, {32, 8, 128, 2048, 1, 8, Q4},
+        {16, 8, 128, 2048, 1, 8, F16}, {16, 8, 128, 2048, 1, 8, Q8}, {16, 8, 128, 2048, 1, 8, Q4},
     };
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("fma")) {

@@ -174,7 +174,7 @@ static void test_cpu_code_damaged_records_are_refused(void** state) {
     static const refusal_t refusals[] = {
         {LLMIR_STATUS_CORRUPT, "record of 63 bytes", short_record},
         {LLMIR_STATUS_CORRUPT, "record of 4294967295 bytes", long_record},
-        {LLMIR_STATUS_UNSUPPORTED, "kernel ABI 3, this runtime has 2", other_abi},
+        {LLMIR_STATUS_UNSUPPORTED, "kernel ABI 4, this runtime has 3", other_abi},
         {LLMIR_STATUS_UNSUPPORTED, "another plan", other_plan},
         {LLMIR_STATUS_CORRUPT, "2 entries, expected 3", fewer_entries},
         {LLMIR_STATUS_CORRUPT, "4294967295 entries, expected 3", many_entries},

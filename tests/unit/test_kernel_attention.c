@@ -39,6 +39,14 @@ static const attention_case_t cases[] = {
     {7, 1, 8, 0, 0.0f, 256, LLMIR_KV_Q8, 270, 230},
     {2, 1, 512, 0, 50.0f, 16, LLMIR_KV_Q8, 20, 10},
     {6, 2, 104, 256, 0.0f, 128, LLMIR_KV_Q8, 530, 500},
+    {9, 3, 64, 0, 0.0f, 16, LLMIR_KV_Q4, 300, 250},
+    {4, 1, 256, 40, 0.0f, 64, LLMIR_KV_Q4, 330, 250},
+    {8, 1, 16, 0, 30.0f, 16, LLMIR_KV_Q4, 60, 0},
+    {18, 2, 80, 0, 0.0f, 48, LLMIR_KV_Q4, 300, 255},
+    {5, 5, 24, 7, 0.0f, 16, LLMIR_KV_Q4, 50, 0},
+    {7, 1, 8, 0, 0.0f, 256, LLMIR_KV_Q4, 270, 230},
+    {2, 1, 512, 0, 50.0f, 16, LLMIR_KV_Q4, 20, 10},
+    {6, 2, 104, 256, 0.0f, 128, LLMIR_KV_Q4, 530, 500},
 };
 #define CASE_COUNT (sizeof cases / sizeof *cases)
 

@@ -24,6 +24,12 @@ static const qkv_case_t cases[] = {
     {{3, 1, 24, 24, 0, LLMIR_QKV_ROPE, 0.0f, 0}, 256, LLMIR_KV_Q8},
     {{2, 1, 8, 0, 0, LLMIR_QKV_NORM, 1e-5f, 0}, 16, LLMIR_KV_Q8},
     {{2, 1, 512, 128, 0, 0, 0.0f, 0}, 16, LLMIR_KV_Q8},
+    {{9, 3, 64, 64, 0, LLMIR_QKV_ROPE, 0.0f, 0}, 32, LLMIR_KV_Q4},
+    {{4, 1, 256, 256, 0, LLMIR_QKV_ROPE | LLMIR_QKV_NORM, 1e-6f, 0}, 16, LLMIR_KV_Q4},
+    {{3, 1, 24, 24, 0, LLMIR_QKV_ROPE, 0.0f, 0}, 256, LLMIR_KV_Q4},
+    {{2, 1, 8, 0, 0, LLMIR_QKV_NORM, 1e-5f, 0}, 16, LLMIR_KV_Q4},
+    {{2, 1, 512, 128, 0, 0, 0.0f, 0}, 16, LLMIR_KV_Q4},
+    {{2, 2, 80, 20, 0, LLMIR_QKV_ROPE | LLMIR_QKV_NORM, 1e-5f, 0}, 16, LLMIR_KV_Q4},
 };
 #define CASE_COUNT (sizeof cases / sizeof *cases)
 
@@ -117,21 +123,26 @@ static void assert_near(double got, double want, double slack) {
 /* A key or value in the cache against what it should be within `slack`. */
 static void check_cell(const qkv_fixture_t* f, test_cell_t cell, const double* want, double slack) {
     const uint32_t dim = f->params.head_dim;
-    double relative = f->b.batch.kv_type == LLMIR_KV_F16 ? 0x1p-11 : 0.0;
-    double half_step = 0.0;
-    if (f->b.batch.kv_type == LLMIR_KV_Q8) {
-        const double scale = test_cache_scale(&f->b, cell);
-        double largest = 0.0;
-        for (uint32_t d = 0; d < dim; ++d) {
-            largest = fmax(largest, fabs(want[d]));
-        }
-        assert_true(scale * 127.0 >= largest - slack - 1e-6 * largest);
-        assert_true(scale * 127.0 <= (largest + slack) * (1.0 + 0x1p-9) + 127.0 * 0x1p-24);
-        half_step = scale * 0.5 * (1.0 + 1e-5);
-    }
+    const double relative = f->b.batch.kv_type == LLMIR_KV_F16 ? 0x1p-11 : 0.0;
+    const uint32_t shared = test_cache_scale_elements(&f->b, cell.is_value);
+    const int nibbles = f->b.batch.kv_type == LLMIR_KV_Q4 && cell.is_value;
+    const double steps = nibbles ? 8.0 : 127.0;
+    double scale = 0.0;
+    double rounding = 0.0;
     for (uint32_t d = 0; d < dim; ++d) {
+        if (shared != 0 && d % shared == 0) {
+            double largest = 0.0;
+            for (uint32_t i = d; i < dim && i < d + shared; ++i) {
+                largest = fmax(largest, fabs(want[i]));
+            }
+            scale = test_cache_scale(&f->b, cell, d);
+            assert_near(fabs(scale) * steps, largest, slack + largest * 0x1p-10 + steps * 0x1p-24);
+            rounding = fabs(scale) * (0.5 + 1e-5) + (nibbles ? largest * 0x1p-10 : 0.0);
+        }
+        /* Nibbles have 8 steps on the side of the largest element, and 7 on the other. */
+        const int at_end = nibbles && want[d] / scale > 7.0;
         assert_near(test_cache_get(&f->b, cell, d), want[d],
-                    relative * fabs(want[d]) + half_step + slack);
+                    relative * fabs(want[d]) + (at_end ? 2.0 : 1.0) * rounding + slack);
     }
 }
 
@@ -141,7 +152,7 @@ static void check_token(const qkv_fixture_t* f, uint32_t t) {
     const float* after = f->qkv + (size_t)t * p->stride;
     const uint32_t s = f->b.token_sequence[t];
     const uint32_t position = (uint32_t)f->b.positions[t];
-    const double query_slack = f->b.batch.kv_type == LLMIR_KV_Q8 ? 2e-4 : 2e-6;
+    const double query_slack = test_cache_scale_elements(&f->b, 0) ? 2e-4 : 2e-6;
     double want[512];
     for (uint32_t h = 0; h < p->q_heads; ++h) {
         reference_head(f, before + h * p->head_dim, f->q_weight, t, want);
@@ -161,7 +172,7 @@ static void check_token(const qkv_fixture_t* f, uint32_t t) {
         }
         test_turn(&f->b, want);
         check_cell(f, (test_cell_t){s, h, position, 1}, want,
-                   f->b.batch.kv_type == LLMIR_KV_Q8 ? 2e-6 : 0.0);
+                   test_cache_scale_elements(&f->b, 1) ? 2e-6 : 0.0);
     }
     /* Keys, values and padding of the row stay. */
     assert_memory_equal(k, after + p->q_heads * p->head_dim,

@@ -21,6 +21,7 @@ static void test_pool_takes_exactly_what_was_announced(void** state) {
         {.context_tokens = 333, .session_count = 5, .chunk_tokens = 17, .output_rows = 9},
         {.kv_type = LLMIR_KV_F32, .chunk_tokens = 1},
         {.kv_type = LLMIR_KV_Q8, .context_tokens = 100},
+        {.kv_type = LLMIR_KV_Q4, .context_tokens = 100},
         {.session_count = 16, .chunk_tokens = 512},
         {0},
     };
@@ -48,7 +49,8 @@ static void test_pool_takes_exactly_what_was_announced(void** state) {
 }
 
 /* 2 layers of keys and values, 2 heads of 16, 2 or 4 bytes: 256 or 512 bytes a token. With int8, 8
- * heads of 16 bytes and a scale of 2: 144 bytes. */
+ * heads of 16 bytes and a scale of 2: 144 bytes. With int4, values are padded to 32 elements, which
+ * makes as much. */
 static void test_pool_pages_have_the_size_of_their_tokens(void** state) {
     const tiny_options_t options = tiny_options_default();
     llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
@@ -60,6 +62,8 @@ static void test_pool_pages_have_the_size_of_their_tokens(void** state) {
     pool_options.kv_type = LLMIR_KV_F32;
     assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 160 * 512);
     pool_options.kv_type = LLMIR_KV_Q8;
+    assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 160 * 144);
+    pool_options.kv_type = LLMIR_KV_Q4;
     assert_int_equal(plan_of(&loaded, &pool_options).kv_bytes, 160 * 144);
     pool_options.kv_type = LLMIR_KV_F32;
     pool_options.context_tokens = 1;

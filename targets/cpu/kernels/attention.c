@@ -108,6 +108,7 @@ LLMIR_OUTLINE void attention_piece_rows(const attention_context_t* c,
     attention_piece_t piece = {
         .head_dim = c->params->head_dim,
         .storage = c->batch->kv_type,
+        .value_row_bytes = llmir_kv_value_row_bytes(c->batch->kv_type, c->params->head_dim),
         .scale = c->params->scale,
         .soft_cap = c->params->soft_cap,
         .group_begin = begin / LLMIR_KV_GROUP,

@@ -4,7 +4,8 @@
  *   w[key] = exp(s[key] - m) * scale of the value
  *   o[d]   = w[first] * v[first][d] + ...     one fma per key, lanes are elements
  *
- * The sum of products is exact. */
+ * The sum of products is exact. Values of q4 are unpacked to the form of q8, 32 columns of a piece
+ * at a time, each with its own w; so both share all tiles. */
 #ifndef LLMIR_CPU_ATTENTION_INTEGER_H
 #define LLMIR_CPU_ATTENTION_INTEGER_H
 
@@ -58,20 +59,70 @@ LLMIR_VEC void attention_score_groups_q8(attention_tile_t* tile,
     }
 }
 
-/* tile->weights of all rows. Where keys were never written, scales are anything; nobody reads the
- * weights of those. */
+/* tile->weights of all rows with scale `index` of the values. Where keys were never written, scales
+ * are anything; nobody reads the weights of those. */
 LLMIR_OUTLINE void attention_weigh(attention_tile_t* tile,
                                    const attention_piece_t* piece,
-                                   uint32_t count) {
-    const uint32_t scales = llmir_kv_value_scales(piece->storage, piece->head_dim);
+                                   uint32_t count,
+                                   uint32_t index) {
+    const uint32_t scales = LLMIR_KV_GROUP * (piece->value_row_bytes + index * 2u);
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         const uint32_t first = tile->rows[r].begin / LLMIR_KV_GROUP;
         const uint32_t last = (tile->rows[r].end - 1u) / LLMIR_KV_GROUP;
+        LLMIR_ROLLED
         for (uint32_t g = first; g <= last; ++g) {
             const v16f scale = v16_load_f16((const uint16_t*)(piece->values[g] + scales));
             v16_store(&tile->weights[r][g * LLMIR_KV_GROUP],
                       v16_mul(v16_load(&tile->scores[r][g * LLMIR_KV_GROUP]), scale));
         }
+    }
+}
+
+#define ATTENTION_UNPACKED_BYTES (ATTENTION_PIECE * LLMIR_KV_Q4_GROUP)
+
+/* Sixteen bytes of two nibbles u each: u - 8 of the low and of the high ones. */
+typedef uint8_t attention_bytes_t __attribute__((vector_size(16)));
+LLMIR_VEC void attention_unpack_16(const uint8_t* from, int8_t* to) {
+    attention_bytes_t bytes;
+    __builtin_memcpy(&bytes, from, 16);
+    const attention_bytes_t low = (bytes & 15u) - 8u;
+    const attention_bytes_t high = (bytes >> 4) - 8u;
+    __builtin_memcpy(to, &low, 16);
+    __builtin_memcpy(to + 16, &high, 16);
+}
+
+/* Columns 32 * `index` .. + 31 of the piece's values of q4: [256][32] int8, tile->unpacked. */
+LLMIR_OUTLINE void attention_unpack(attention_tile_t* tile,
+                                    const attention_piece_t* piece,
+                                    uint32_t index,
+                                    int8_t* out) {
+    const uint32_t end = piece->group_end * LLMIR_KV_GROUP;
+    LLMIR_ROLLED
+    for (uint32_t key = piece->group_begin * LLMIR_KV_GROUP; key < end; ++key) {
+        const uint32_t g = key / LLMIR_KV_GROUP;
+        int8_t* to = out + key * LLMIR_KV_Q4_GROUP;
+        const uint8_t* from =
+            piece->values[g] + key % LLMIR_KV_GROUP * piece->value_row_bytes + index * 16u;
+        attention_unpack_16(from, to);
+        tile->unpacked[g] = (const uint8_t*)out + g * LLMIR_KV_GROUP * LLMIR_KV_Q4_GROUP;
+    }
+}
+
+/* Makes the values from `column` on ready, whenever other scales begin: all at column 0 with q8. */
+LLMIR_OUTLINE void attention_ready_values(attention_tile_t* tile,
+                                          const attention_piece_t* piece,
+                                          uint32_t count,
+                                          uint32_t column,
+                                          int8_t* unpacked) {
+    const int is_q4 = piece->storage == LLMIR_KV_STORAGE_Q4;
+    const uint32_t index = column / LLMIR_KV_Q4_GROUP; /* 0 with q8 */
+    tile->values = is_q4 ? tile->unpacked : piece->values;
+    tile->value_row_bytes = is_q4 ? LLMIR_KV_Q4_GROUP : piece->value_row_bytes;
+    tile->next_offset = column * LLMIR_KV_GROUP;
+    attention_weigh(tile, piece, count, index);
+    if (is_q4) {
+        attention_unpack(tile, piece, index, unpacked);
     }
 }
 

@@ -22,6 +22,7 @@ LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
     const uint32_t first = row->begin / LLMIR_KV_GROUP;
     const uint32_t last = (row->end - 1u) / LLMIR_KV_GROUP;
     v16f maxima = v16_set1(-__builtin_inff());
+    LLMIR_ROLLED
     for (uint32_t g = first; g <= last; ++g) {
         float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
         v16f s = v16_load(scores);
@@ -37,6 +38,7 @@ LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
     tile->m[r] = v16_max_lanes(maxima);
     const v16f m = v16_set1(tile->m[r]);
     v16f sums = v16_zero();
+    LLMIR_ROLLED
     for (uint32_t g = first; g <= last; ++g) {
         float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
         const v16f p = v16_exp_nonpositive(v16_sub(v16_load(scores), m));
@@ -56,6 +58,7 @@ LLMIR_OUTLINE void attention_exp(float* x) {
 LLMIR_OUTLINE void attention_merge_sums(attention_tile_t* tile, uint32_t count) {
     float old_m[LLMIR_LANES] = {0};
     float old_l[LLMIR_LANES] = {0};
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         old_m[r] = tile->rows[r].m;
         old_l[r] = tile->rows[r].l;
@@ -94,6 +97,7 @@ LLMIR_OUTLINE void attention_merge_values(const attention_tile_t* tile,
 static inline attention_range_t attention_joint_range(const attention_tile_t* tile,
                                                       uint32_t count) {
     attention_range_t joint = {0, 0, ATTENTION_PIECE, 0};
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         joint.begin = tile->rows[r].begin > joint.begin ? tile->rows[r].begin : joint.begin;
         joint.end = tile->rows[r].end < joint.end ? tile->rows[r].end : joint.end;
@@ -119,6 +123,7 @@ static void attention_column_values(attention_tile_t* tile,
                                     attention_range_t joint,
                                     uint32_t span) {
     const int has_joint = joint.begin < joint.end;
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         const attention_row_t* row = &tile->rows[r];
         const uint32_t end = has_joint ? joint.begin : row->end;
@@ -129,6 +134,7 @@ static void attention_column_values(attention_tile_t* tile,
         return;
     }
     attention_range_values(tile, piece, &joint, count, span);
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         const attention_range_t rest = {r, joint.end, tile->rows[r].end, joint.column};
         attention_row_values(tile, piece, rest, span);
@@ -142,17 +148,21 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
     attention_range_t joint = attention_joint_range(tile, count);
     const uint32_t head_dim = piece->head_dim;
     const int is_integer = llmir_kv_is_integer(piece->storage);
+    const uint32_t block = piece->storage == LLMIR_KV_STORAGE_Q4 ? LLMIR_KV_Q4_GROUP : head_dim;
+    int8_t unpacked[ATTENTION_UNPACKED_BYTES];
     uint32_t n = 0;
-    if (is_integer) {
-        attention_weigh(tile, piece, count);
-    }
     for (uint32_t column = 0; column < head_dim; column += n) {
         const uint32_t left = head_dim - column;
         const uint32_t widest = attention_span(count);
         const uint32_t span = left >= widest * LLMIR_LANES ? widest : 1u;
         n = left < LLMIR_LANES ? left : span * LLMIR_LANES;
-        joint.column = column;
+        joint.column = column % block;
+        if (is_integer && joint.column == 0) {
+            attention_ready_values(tile, piece, count, column, unpacked);
+        }
+        LLMIR_ROLLED
         for (uint32_t r = 0; r < count; ++r) {
+            LLMIR_ROLLED
             for (uint32_t s = 0; s < span; ++s) {
                 v16_store(&tile->sums[r][s * LLMIR_LANES], v16_zero());
             }
@@ -165,6 +175,7 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
         if (n >= LLMIR_LANES || is_integer) { /* rows of integers are padded */
             attention_column_values(tile, piece, count, joint, span);
         }
+        LLMIR_ROLLED
         for (uint32_t r = 0; r < count; ++r) {
             attention_merge_values(tile, r, column, n);
         }
@@ -181,11 +192,13 @@ static uint32_t attention_tile_run(const attention_piece_t* piece,
     v16_store(tile.m, v16_zero());
     v16_store(tile.l, v16_zero());
     attention_scores(&tile, piece, count);
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         attention_exponentials(&tile, piece, r);
     }
     attention_merge_sums(&tile, count);
     attention_values(&tile, piece, count);
+    LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
         rows[r].m = tile.m[r];
         rows[r].l = tile.l[r];

@@ -70,6 +70,11 @@ ATTENTION_SHAPES(ATTENTION_DEFINE)
 /* NOLINTEND(bugprone-branch-clone) */
 #undef ATTENTION_DEFINE
 
+/* Tiles of q8 take what was unpacked from q4. */
+static inline uint32_t attention_tile_storage(const attention_piece_t* piece) {
+    return llmir_kv_is_integer(piece->storage) ? LLMIR_KV_STORAGE_Q8 : piece->storage;
+}
+
 /* Rows of the next tile, out of `left`: such that no remainder is slow. */
 static inline uint32_t attention_next_rows(uint32_t left, uint32_t storage) {
 #if ATTENTION_MAX_ROWS == 6
@@ -95,7 +100,7 @@ static inline uint32_t attention_span(uint32_t rows) {
 static inline void attention_scores(attention_tile_t* tile,
                                     const attention_piece_t* piece,
                                     uint32_t rows) {
-    switch (rows * LLMIR_KV_STORAGE_COUNT + piece->storage) {
+    switch (rows * LLMIR_KV_STORAGE_COUNT + attention_tile_storage(piece)) {
 #define ATTENTION_CASE(n, type)                                  \
     case (n) * LLMIR_KV_STORAGE_COUNT + LLMIR_KV_STORAGE_##type: \
         attention_scores_##n##_##type(tile, piece);              \
@@ -113,7 +118,7 @@ LLMIR_OUTLINE void attention_range_values(attention_tile_t* tile,
                                           const attention_range_t* range,
                                           uint32_t rows,
                                           uint32_t span) {
-    switch (rows * LLMIR_KV_STORAGE_COUNT + piece->storage) {
+    switch (rows * LLMIR_KV_STORAGE_COUNT + attention_tile_storage(piece)) {
 #define ATTENTION_CASE(n, type)                                  \
     case (n) * LLMIR_KV_STORAGE_COUNT + LLMIR_KV_STORAGE_##type: \
         attention_values_##n##_##type(tile, piece, range, span); \

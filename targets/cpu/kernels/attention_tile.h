@@ -33,7 +33,8 @@ typedef struct attention_piece {
     uint32_t group_begin;                       /* groups that rows look at; others are not set */
     uint32_t group_end;
     uint32_t head_dim;
-    uint32_t storage; /* llmir_kv_storage_t */
+    uint32_t storage;         /* llmir_kv_storage_t */
+    uint32_t value_row_bytes; /* from the value of one key to that of the next */
     float scale;
     float soft_cap; /* 0: none */
 } attention_piece_t;
@@ -56,7 +57,11 @@ typedef struct attention_tile {
     float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];  /* then exp(score - m) */
     float weights[ATTENTION_MAX_ROWS][ATTENTION_PIECE]; /* integer storage: those, scaled */
     float sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN * LLMIR_LANES]; /* of values, some columns */
-    float m[LLMIR_LANES];                                             /* of this piece */
+    const uint8_t* unpacked[ATTENTION_GROUPS];                        /* values of q4 */
+    const uint8_t* const* values; /* integer storage: those, or the piece's */
+    uint32_t value_row_bytes;     /* from one of these to the next */
+    uint32_t next_offset;         /* of the part of the next keys that these values ask for */
+    float m[LLMIR_LANES];         /* of this piece */
     float l[LLMIR_LANES];
     float keep[LLMIR_LANES]; /* factor of what the rows hold so far */
     float add[LLMIR_LANES];  /* factor of this piece */
@@ -149,17 +154,20 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
             sums[r][s] = v16_load(&tile->sums[range.row + (uint32_t)r][s * 16]);
         }
     }
-    const size_t row_bytes = llmir_kv_value_row_bytes(storage, piece->head_dim);
     const int is_integer = llmir_kv_is_integer(storage);
-    const size_t column_bytes = range.column * row_bytes / piece->head_dim;
+    const size_t row_bytes =
+        is_integer ? tile->value_row_bytes : llmir_kv_value_row_bytes(storage, piece->head_dim);
+    const uint8_t* const* values = is_integer ? tile->values : piece->values;
+    const size_t ahead = is_integer ? tile->next_offset + range.column
+                                    : range.column * (row_bytes / piece->head_dim);
     const float* weights = is_integer ? tile->weights[range.row] : tile->scores[range.row];
     for (uint32_t key = range.begin; key < range.end;) {
         const uint32_t group = key / LLMIR_KV_GROUP;
         const uint32_t group_end = (group + 1u) * LLMIR_KV_GROUP;
         const uint32_t stop = group_end < range.end ? group_end : range.end;
         const size_t offset = (key % LLMIR_KV_GROUP) * row_bytes;
-        const uint8_t* value = piece->values[group] + offset;
-        const uint8_t* next = piece->next_keys[group] + offset + column_bytes;
+        const uint8_t* value = values[group] + offset;
+        const uint8_t* next = piece->next_keys[group] + offset + ahead;
         const float* p = &weights[key];
         for (; key < stop; ++key, ++p, value += row_bytes, next += row_bytes) {
             v16f v[ATTENTION_MAX_SPAN];

@@ -18,6 +18,7 @@ LLMIR_VEC v16f hadamard_lanes(v16f x, const int step) {
 
 /* Steps 1 to 8 (to 4 if n is 8). */
 LLMIR_VEC void hadamard_small_steps(float* x, uint32_t n) {
+    LLMIR_ROLLED
     for (uint32_t i = 0; i < n; i += LLMIR_LANES) {
         v16f v = v16_load_upto(x + i, n - i);
         v = hadamard_lanes(v, 1);
@@ -29,7 +30,9 @@ LLMIR_VEC void hadamard_small_steps(float* x, uint32_t n) {
 }
 #else
 LLMIR_VEC void hadamard_small_steps(float* x, uint32_t n) {
+    LLMIR_ROLLED
     for (uint32_t step = 1; step < LLMIR_LANES && step < n; step *= 2u) {
+        LLMIR_ROLLED
         for (uint32_t i = 0; i < n; ++i) {
             if ((i & step) == 0) {
                 const float a = x[i];
@@ -45,11 +48,14 @@ LLMIR_VEC void hadamard_small_steps(float* x, uint32_t n) {
 /* One block of `n` elements, a power of two from 8 on. */
 LLMIR_VEC void hadamard_block(float* x, uint32_t n) {
     float norm = 1.0f;
+    LLMIR_ROLLED
     for (uint32_t i = n; i > 1; i /= 4u) {
         norm *= i >= 4u ? 0.5f : 0.70710678118654752f;
     }
     hadamard_small_steps(x, n);
+    LLMIR_ROLLED
     for (uint32_t step = LLMIR_LANES; step < n; step *= 2u) {
+        LLMIR_ROLLED
         for (uint32_t i = 0; i < n; i += LLMIR_LANES) {
             if ((i & step) == 0) {
                 const v16f a = v16_load(x + i);
@@ -59,6 +65,7 @@ LLMIR_VEC void hadamard_block(float* x, uint32_t n) {
             }
         }
     }
+    LLMIR_ROLLED
     for (uint32_t i = 0; i < n; i += LLMIR_LANES) {
         v16_store_upto(x + i, v16_mul(v16_load_upto(x + i, n - i), v16_set1(norm)), n - i);
     }

@@ -23,6 +23,7 @@ LLMIR_OUTLINE void qkv_normalise(const llmir_qkv_params_t* p,
         return;
     }
     const v16f inverse = v16_set1(llmir_rms_inverse_row(in, p->head_dim, p->norm_epsilon));
+    LLMIR_ROLLED
     for (uint32_t i = 0; i < p->head_dim; i += LLMIR_LANES) {
         const uint32_t left = p->head_dim - i;
         const v16f scaled = v16_mul(v16_load_upto(in + i, left), inverse);
@@ -33,6 +34,7 @@ LLMIR_OUTLINE void qkv_normalise(const llmir_qkv_params_t* p,
 /* Turns each pair (x[i], x[i + half]) by the table's angle i. */
 LLMIR_OUTLINE void qkv_rotate(uint32_t rope_dim, const float* table, float* x) {
     const uint32_t half = rope_dim / 2u;
+    LLMIR_ROLLED
     for (uint32_t i = 0; i < half; i += LLMIR_LANES) {
         const uint32_t left = half - i;
         const v16f c = v16_load_upto(table + i, left);
@@ -58,6 +60,7 @@ static void qkv_append(const qkv_context_t* c, const float* k, const float* v, u
     const llmir_cpu_batch_t* batch = c->batch;
     const uint32_t position = (uint32_t)batch->positions[token];
     float key[LLMIR_KV_MAX_HEAD_DIM];
+    LLMIR_ROLLED
     for (uint32_t h = 0; h < p->kv_heads; ++h) {
         const llmir_kv_group_t group =
             llmir_kv_group(batch, c->layer, batch->token_sequence[token], h, position);
@@ -98,6 +101,7 @@ void LLMIR_KERNEL_NAME(qkv)(const llmir_cpu_call_t* call,
         .q_weight = norm ? (const float*)call->operands[2] : NULL,
         .k_weight = norm ? (const float*)call->operands[3] : NULL,
     };
+    LLMIR_ROLLED
     for (uint32_t t = rows.begin; t < rows.end; ++t) {
         float* q = (float*)call->operands[0] + (size_t)t * p->stride;
         const float* k = q + (size_t)p->q_heads * p->head_dim;
@@ -105,6 +109,7 @@ void LLMIR_KERNEL_NAME(qkv)(const llmir_cpu_call_t* call,
             context.table =
                 (const float*)((const uint8_t*)call->operands[1] + (size_t)t * call->row_bytes[1]);
         }
+        LLMIR_ROLLED
         for (uint32_t h = 0; h < p->q_heads; ++h) {
             qkv_query(&context, q + (size_t)h * p->head_dim);
         }

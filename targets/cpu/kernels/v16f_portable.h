@@ -18,9 +18,7 @@ typedef struct v16f {
 typedef struct v16i {
     v16_quarter_bits q[4];
 } v16i;
-typedef struct v16p {
-    int16_t pairs[32];
-} v16p;
+typedef v16i v16p; /* a pair in the halves of each lane */
 
 #define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold, a guess */
 
@@ -174,27 +172,23 @@ LLMIR_VEC v16f v16i_to_f32(v16i x) {
 }
 
 LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
+    int16_t pairs[32];
     v16p out;
     for (int i = 0; i < 32; ++i) {
-        out.pairs[i] = p[i];
+        pairs[i] = p[i];
     }
+    __builtin_memcpy(&out, pairs, sizeof out);
     return out;
 }
 LLMIR_VEC v16p v16p_set1(const uint8_t* p) {
-    int16_t pair[2];
-    v16p out;
-    __builtin_memcpy(pair, p, 4);
-    for (int i = 0; i < 32; ++i) {
-        out.pairs[i] = pair[i % 2];
-    }
-    return out;
+    int32_t pair;
+    __builtin_memcpy(&pair, p, 4);
+    const v16_quarter_bits all = {pair, pair, pair, pair};
+    return (v16p){{all, all, all, all}};
 }
 LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
-    for (int i = 0; i < 16; ++i) {
-        z.q[i / 4][i % 4] +=
-            x.pairs[2 * i] * y.pairs[2 * i] + x.pairs[2 * i + 1] * y.pairs[2 * i + 1];
-    }
-    return z;
+    LLMIR_V16_QUARTERS(v16i, z.q[i] + (x.q[i] << 16 >> 16) * (y.q[i] << 16 >> 16) +
+                                 (x.q[i] >> 16) * (y.q[i] >> 16));
 }
 
 #undef LLMIR_V16_QUARTERS

@@ -40,6 +40,15 @@
 #define LLMIR_OUTLINE static
 #endif
 
+/* Before a loop that is not worth copies of its body. Compilers unroll whatever may end early. */
+#if defined(__clang__)
+#define LLMIR_ROLLED _Pragma("nounroll")
+#elif defined(__GNUC__)
+#define LLMIR_ROLLED _Pragma("GCC unroll 1")
+#else
+#define LLMIR_ROLLED
+#endif
+
 #define LLMIR_LANES 16u
 
 /* Copies fewer than 64 bytes with moves of fixed size: a loop could become a call of memcpy. */

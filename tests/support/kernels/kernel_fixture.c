@@ -150,20 +150,43 @@ uint16_t test_f16_nearest(double value) {
     return (uint16_t)(sign | (steps + (unit + 24) * 1024));
 }
 
-/* Elements of a group's rows, and the bytes of a group with its scales. */
-static size_t columns_of(const test_batch_t* b, int is_value) {
-    const size_t dim = b->layer.head_dim;
-    return is_value && b->batch.kv_type == LLMIR_KV_Q8 ? (dim + 15u) / 16u * 16u : dim;
+static int is_integer(const test_batch_t* b) {
+    return b->batch.kv_type == LLMIR_KV_Q8 || b->batch.kv_type == LLMIR_KV_Q4;
 }
 
-static size_t element_bytes(const test_batch_t* b) {
-    static const size_t bytes[] = {2, 4, 1};
-    return bytes[b->batch.kv_type];
+/* Nibbles: the values of q4. */
+static int is_nibbles(const test_batch_t* b, int is_value) {
+    return b->batch.kv_type == LLMIR_KV_Q4 && is_value;
+}
+
+/* Elements that share a scale, and how many scales a head has. */
+static size_t scale_elements(const test_batch_t* b, int is_value) {
+    return is_nibbles(b, is_value) ? 32u : b->layer.head_dim;
+}
+
+static size_t scale_count(const test_batch_t* b, int is_value) {
+    const size_t elements = scale_elements(b, is_value);
+    return is_integer(b) ? (b->layer.head_dim + elements - 1u) / elements : 0u;
+}
+
+/* Elements of a head with its padding. */
+static size_t columns_of(const test_batch_t* b, int is_value) {
+    const size_t dim = b->layer.head_dim;
+    if (!is_value || !is_integer(b)) {
+        return dim;
+    }
+    return b->batch.kv_type == LLMIR_KV_Q8 ? (dim + 15u) / 16u * 16u : (dim + 31u) / 32u * 32u;
+}
+
+/* Half bytes of an element. */
+static size_t element_nibbles(const test_batch_t* b, int is_value) {
+    static const size_t nibbles[] = {4, 8, 2, 2};
+    return is_nibbles(b, is_value) ? 1u : nibbles[b->batch.kv_type];
 }
 
 static size_t group_bytes(const test_batch_t* b, int is_value) {
-    const size_t scales = b->batch.kv_type == LLMIR_KV_Q8 ? 32u : 0u;
-    return columns_of(b, is_value) * 16u * element_bytes(b) + scales;
+    return columns_of(b, is_value) * 16u * element_nibbles(b, is_value) / 2u +
+           scale_count(b, is_value) * 32u;
 }
 
 static uint8_t* group_of(const test_batch_t* b, test_cell_t cell) {
@@ -177,85 +200,108 @@ static uint8_t* group_of(const test_batch_t* b, test_cell_t cell) {
     return layer + (cell.is_value ? keys : 0u) + group * group_bytes(b, cell.is_value);
 }
 
-static uint8_t* element_of(const test_batch_t* b, test_cell_t cell, uint32_t d) {
+/* Where element d begins, in half bytes of its group. */
+static size_t element_nibble(const test_batch_t* b, test_cell_t cell, uint32_t d) {
     const size_t lane = cell.position % 16u;
-    const size_t key =
-        b->batch.kv_type == LLMIR_KV_Q8 ? (d / 2u * 16u + lane) * 2u + d % 2u : d * 16u + lane;
-    const size_t index = cell.is_value ? lane * columns_of(b, 1) + d : key;
-    return group_of(b, cell) + index * element_bytes(b);
+    if (is_nibbles(b, cell.is_value)) {
+        return (lane * columns_of(b, 1) / 2u + d / 32u * 16u + d % 16u) * 2u + d / 16u % 2u;
+    }
+    const size_t key = is_integer(b) ? (d / 2u * 16u + lane) * 2u + d % 2u : d * 16u + lane;
+    return (cell.is_value ? lane * columns_of(b, 1) + d : key) * element_nibbles(b, cell.is_value);
 }
 
-static uint8_t* scale_of(const test_batch_t* b, test_cell_t cell) {
-    return group_of(b, cell) + group_bytes(b, cell.is_value) - 32u + cell.position % 16u * 2u;
+static uint8_t* element_of(const test_batch_t* b, test_cell_t cell, uint32_t d) {
+    return group_of(b, cell) + element_nibble(b, cell, d) / 2u;
 }
 
-double test_cache_scale(const test_batch_t* b, test_cell_t cell) {
+static uint8_t* scale_of(const test_batch_t* b, test_cell_t cell, uint32_t d) {
+    const size_t scales = group_bytes(b, cell.is_value) - scale_count(b, cell.is_value) * 32u;
+    return group_of(b, cell) + scales + d / scale_elements(b, cell.is_value) * 32u +
+           cell.position % 16u * 2u;
+}
+
+double test_cache_scale(const test_batch_t* b, test_cell_t cell, uint32_t d) {
     uint16_t bits;
-    memcpy(&bits, scale_of(b, cell), 2);
+    memcpy(&bits, scale_of(b, cell, d), 2);
     return test_f16_value(bits);
+}
+
+uint32_t test_cache_scale_elements(const test_batch_t* b, int is_value) {
+    return is_integer(b) ? (uint32_t)scale_elements(b, is_value) : 0u;
 }
 
 double test_cache_get(const test_batch_t* b, test_cell_t cell, uint32_t d) {
     const uint8_t* element = element_of(b, cell, d);
     float value;
     uint16_t bits;
-    switch (b->batch.kv_type) {
-        case LLMIR_KV_F32:
-            memcpy(&value, element, 4);
-            return value;
-        case LLMIR_KV_Q8:
-            return (int8_t)*element * test_cache_scale(b, cell);
-        default:
-            memcpy(&bits, element, 2);
-            return test_f16_value(bits);
+    if (is_nibbles(b, cell.is_value)) {
+        return ((*element >> element_nibble(b, cell, d) % 2u * 4u & 15) - 8) *
+               test_cache_scale(b, cell, d);
     }
+    if (is_integer(b)) {
+        return (int8_t)*element * test_cache_scale(b, cell, d);
+    }
+    if (b->batch.kv_type == LLMIR_KV_F32) {
+        memcpy(&value, element, 4);
+        return value;
+    }
+    memcpy(&bits, element, 2);
+    return test_f16_value(bits);
 }
 
-static double largest_of(const float* x, uint32_t count) {
+static double largest_of(const float* x, size_t count) {
     double largest = 0.0;
-    for (uint32_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < count; ++i) {
         largest = fmax(largest, fabs((double)x[i]));
     }
     return largest;
 }
 
-void test_cache_put(test_batch_t* b, test_cell_t cell, const float* x) {
-    const uint32_t dim = b->layer.head_dim;
-    double scale = 1.0;
-    if (b->batch.kv_type == LLMIR_KV_Q8) {
-        const uint16_t bits = test_f16_nearest(largest_of(x, dim) / 126.5);
-        scale = test_f16_value(bits);
-        memcpy(scale_of(b, cell), &bits, 2);
+/* Scales that leave some room, so that they are not the kernels'. */
+static void put_scales(test_batch_t* b, test_cell_t cell, const float* x) {
+    const size_t dim = b->layer.head_dim;
+    const size_t shared = scale_elements(b, cell.is_value);
+    const double steps = is_nibbles(b, cell.is_value) ? 7.25 : 126.5;
+    for (size_t d = 0; d < dim; d += shared) {
+        const size_t n = dim - d < shared ? dim - d : shared;
+        const uint16_t bits = test_f16_nearest(largest_of(x + d, n) / steps);
+        memcpy(scale_of(b, cell, (uint32_t)d), &bits, 2);
     }
-    for (uint32_t d = 0; d < dim; ++d) {
+}
+
+void test_cache_put(test_batch_t* b, test_cell_t cell, const float* x) {
+    if (is_integer(b)) {
+        put_scales(b, cell, x);
+    }
+    for (uint32_t d = 0; d < b->layer.head_dim; ++d) {
         uint8_t* element = element_of(b, cell, d);
         const uint16_t half = test_f16_nearest(x[d]);
-        switch (b->batch.kv_type) {
-            case LLMIR_KV_F32:
-                memcpy(element, &x[d], 4);
-                break;
-            case LLMIR_KV_Q8:
-                *element = (uint8_t)(int8_t)nearbyint(x[d] / scale);
-                break;
-            default:
-                memcpy(element, &half, 2);
-                break;
+        const int q = is_integer(b) ? (int)nearbyint(x[d] / test_cache_scale(b, cell, d)) : 0;
+        const int shift = (int)(element_nibble(b, cell, d) % 2u * 4u);
+        if (is_nibbles(b, cell.is_value)) {
+            *element = (uint8_t)((*element & ~(15 << shift)) | (q + 8) << shift);
+        } else if (is_integer(b)) {
+            *element = (uint8_t)(int8_t)q;
+        } else if (b->batch.kv_type == LLMIR_KV_F32) {
+            memcpy(element, &x[d], 4);
+        } else {
+            memcpy(element, &half, 2);
         }
     }
 }
 
 void test_cache_erase(test_batch_t* b, test_cell_t cell) {
     for (uint32_t d = 0; d < columns_of(b, cell.is_value); ++d) {
-        memset(element_of(b, cell, d), 0xff, element_bytes(b));
+        memset(element_of(b, cell, d), 0xff, (element_nibbles(b, cell.is_value) + 1u) / 2u);
     }
-    if (b->batch.kv_type == LLMIR_KV_Q8) {
-        memset(scale_of(b, cell), 0xff, 2);
+    for (uint32_t d = 0; d < b->layer.head_dim && is_integer(b); ++d) {
+        memset(scale_of(b, cell, d), 0xff, 2);
     }
 }
 
 void test_turn(const test_batch_t* b, double* x) {
     double turned[512];
-    if (b->batch.kv_type == LLMIR_KV_F16 || b->batch.kv_type == LLMIR_KV_F32) {
+    if (!is_integer(b)) {
         return;
     }
     for (uint32_t begin = 0, n = 512; begin < b->layer.head_dim; begin += n) {
@@ -280,7 +326,7 @@ void test_turn(const test_batch_t* b, double* x) {
 
 void test_query_put(const test_batch_t* b, const float* x, float* out) {
     const uint32_t dim = b->layer.head_dim;
-    if (b->batch.kv_type == LLMIR_KV_F16 || b->batch.kv_type == LLMIR_KV_F32) {
+    if (!is_integer(b)) {
         memcpy(out, x, dim * sizeof *x);
         return;
     }
@@ -295,7 +341,7 @@ void test_query_put(const test_batch_t* b, const float* x, float* out) {
 double test_query_get(const test_batch_t* b, const float* query, uint32_t d) {
     int16_t q;
     float scale;
-    if (b->batch.kv_type == LLMIR_KV_F16 || b->batch.kv_type == LLMIR_KV_F32) {
+    if (!is_integer(b)) {
         return query[d];
     }
     memcpy(&q, (const uint8_t*)query + 2u * d, 2);

@@ -76,8 +76,9 @@ double test_cache_get(const test_batch_t* b, test_cell_t cell, uint32_t d);
 void test_cache_put(test_batch_t* b, test_cell_t cell, const float* x);
 void test_cache_erase(test_batch_t* b, test_cell_t cell);
 
-/* The scale of an integer cell. */
-double test_cache_scale(const test_batch_t* b, test_cell_t cell);
+/* The scale of element d of an integer cell, and how many elements share one; 0: no integers. */
+double test_cache_scale(const test_batch_t* b, test_cell_t cell, uint32_t d);
+uint32_t test_cache_scale_elements(const test_batch_t* b, int is_value);
 
 /* x of a head turned by the Hadamard matrix if the cache stores turned heads; by the matrix. */
 void test_turn(const test_batch_t* b, double* x);
