@@ -7,7 +7,6 @@
 #include "core/options.h"
 #include "core/plan.h"
 #include "core/session.h"
-#include "core/windows.h"
 #include "quant/kv_layout.h"
 
 #define ARENA_ALIGNMENT 64u
@@ -82,20 +81,17 @@ static uint32_t page_count_of(const llmir_pool_layout_t* layout, uint32_t page_t
     return (layout->context_tokens - sessions) / page_tokens + sessions;
 }
 
-/* Pages that always suffice for the windows of all sessions: what each keeps (windows.h), which may
- * begin and end inside of a page, and the tokens of one pass. If all positions take no more, layers
- * with windows lie in the same pages as the others. */
+/* Layers with windows get pages of their own, unless all positions take no more. */
 static void lay_out_windows(const llmir_model_t* model, llmir_pool_layout_t* layout) {
-    const uint64_t step = model->plan.record->page_tokens;
-    uint64_t window = 0;
+    uint32_t window = 0;
     for (uint32_t i = 0; i < model->plan.record->kv_layer_count; ++i) {
-        const uint64_t tokens = model->plan.kv_layers[i].window;
+        const uint32_t tokens = model->plan.kv_layers[i].window;
         window = tokens > window ? tokens : window;
     }
-    const uint64_t kept = (window + step + LLMIR_WINDOW_SLACK) / step + 3u;
-    const uint64_t pages = kept * layout->session_count + layout->chunk_tokens / step + 1u;
+    const uint64_t pages = llmir_kv_window_pages(window, model->plan.record->page_tokens,
+                                                 layout->session_count, layout->chunk_tokens);
     if (window != 0 && !layout->whole_windows && pages < layout->page_count) {
-        layout->window_tokens = (uint32_t)window;
+        layout->window_tokens = window;
         layout->window_page_count = (uint32_t)pages;
     }
 }

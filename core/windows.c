@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "quant/kv_layout.h"
+
 static int has_windows(const llmir_pool_t* pool) {
     return pool->layout.window_page_count != 0;
 }
@@ -26,9 +28,10 @@ int llmir_windows_grow(llmir_session_t* session, uint32_t token_count, llmir_kv_
 
 void llmir_windows_drop(llmir_session_t* session) {
     const uint32_t position = session->position;
-    if (has_windows(session->pool) && position > LLMIR_WINDOW_SLACK) {
-        llmir_kv_pages_drop(&session->pool->window_pages, &session->window,
-                            llmir_windows_first_page(session->pool, position - LLMIR_WINDOW_SLACK));
+    if (has_windows(session->pool) && position > LLMIR_KV_WINDOW_SLACK) {
+        llmir_kv_pages_drop(
+            &session->pool->window_pages, &session->window,
+            llmir_windows_first_page(session->pool, position - LLMIR_KV_WINDOW_SLACK));
     }
 }
 

@@ -14,10 +14,6 @@
 
 #include "core/session.h"
 
-/* Positions that stay in front of a window, beside one page, for moving back: more than speculation
- * and a changed last word need. */
-#define LLMIR_WINDOW_SLACK 64u
-
 /* First position of the page from which a session at `position` needs the window's pages. It has a
  * page more than the next token reads, so that a page can be computed again (session_file.c). */
 uint32_t llmir_windows_first_page(const llmir_pool_t* pool, uint32_t position);

@@ -131,4 +131,20 @@ static inline uint64_t llmir_kv_layer_bytes(const llmir_plan_kv_layer_t* layer,
     return (llmir_kv_values_offset(layer, storage, page_tokens) + values + 63u) & ~(uint64_t)63u;
 }
 
+/* ---- Pages of layers with a window (core/windows.h) ---- */
+
+/* Positions that stay in front of a window, beside one page, for moving back: more than speculation
+ * and a changed last word need. */
+#define LLMIR_KV_WINDOW_SLACK 64u
+
+/* Pages that always suffice for the windows of all sessions: what each keeps, which may begin and
+ * end inside of a page, and the tokens of one pass. */
+static inline uint64_t llmir_kv_window_pages(uint32_t window,
+                                             uint32_t page_tokens,
+                                             uint32_t sessions,
+                                             uint32_t chunk_tokens) {
+    const uint64_t kept = (uint64_t)window + page_tokens + LLMIR_KV_WINDOW_SLACK;
+    return (kept / page_tokens + 3u) * sessions + chunk_tokens / page_tokens + 1u;
+}
+
 #endif /* LLMIR_QUANT_KV_LAYOUT_H */

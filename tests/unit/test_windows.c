@@ -13,7 +13,7 @@
 #define SESSIONS 3u
 #define WINDOW 24u
 #define PAGE 16u
-#define SLACK 64u /* of windows.h */
+#define SLACK LLMIR_KV_WINDOW_SLACK
 
 typedef struct windows_case {
     tiny_loaded_t loaded;

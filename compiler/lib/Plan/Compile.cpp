@@ -112,8 +112,11 @@ ProgramSummary summarize(mlir::ModuleOp module, exec::ProgramOp program) {
     summary.variants += mlir::isa<exec::VariantOp>(op);
     if (auto layer = mlir::dyn_cast<exec::KVLayerOp>(op)) {
       ++summary.kvLayers;
-      summary.kvElementsPerToken +=
-          2 * static_cast<uint64_t>(layer.getType().getKvHeads() * layer.getType().getHeadDim());
+      mlir::llmir::PagedKVType type = layer.getType();
+      auto window = static_cast<uint32_t>(type.getWindow());
+      (window != 0 ? summary.windowElementsPerToken : summary.kvElementsPerToken) +=
+          2 * static_cast<uint64_t>(type.getKvHeads() * type.getHeadDim());
+      summary.longestWindow = std::max(summary.longestWindow, window);
     }
     if (auto buffer = mlir::dyn_cast<exec::BufferOp>(op)) {
       ++summary.buffers;

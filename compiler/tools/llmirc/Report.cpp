@@ -3,6 +3,10 @@
 #include "llmir.h"
 #include "llmir/Import/SourceTypes.h"
 
+extern "C" {
+#include "quant/kv_layout.h"
+}
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -75,8 +79,14 @@ void printCode(raw_ostream &stream, const Report &report) {
 ArenaFigures arenaOf(const ProgramSummary &program, uint32_t contextCount) {
   constexpr uint64_t kvElementBytes = 2; // f16
   uint64_t pages = (uint64_t(contextCount) + program.pageTokens - 1) / program.pageTokens;
+  // Layers with a window keep no more than that, as a pool for one session lays them out.
+  uint64_t windowPages =
+      std::min(pages, llmir_kv_window_pages(program.longestWindow, program.pageTokens, 1,
+                                            std::min(program.chunkTokens, contextCount)));
   ArenaFigures arena;
-  arena.kvBytes = pages * program.pageTokens * program.kvElementsPerToken * kvElementBytes;
+  arena.kvBytes =
+      (pages * program.kvElementsPerToken + windowPages * program.windowElementsPerToken) *
+      program.pageTokens * kvElementBytes;
   arena.activationBytes = program.activationBytes;
   return arena;
 }
@@ -108,6 +118,9 @@ std::string reportJson(const Options &options, const ImportedModel &model,
                     {"conversions", std::move(conversions)},
                     {"dispatches", program.summary.dispatches},
                     {"variants", program.summary.variants},
+                    {"kv_pages", json::Object{{"tokens", program.summary.pageTokens},
+                                              {"reason", program.summary.pageReason},
+                                              {"window", program.summary.longestWindow}}},
                     {"chat_template", report.chatTemplate}};
   return formatv("{0}", json::Value(std::move(root)));
 }
@@ -128,8 +141,14 @@ void printSummary(raw_ostream &stream, const Options &options, const ImportedMod
                       figures.tensorCount, formatCount(figures.elementCount),
                       formatLoss(figures.relativeError)));
   printLine(stream, "program",
-            formatv("{0} dispatches of {1} variants, chunks of {2} tokens, KV pages of {3}",
-                    plan.dispatches, plan.variants, plan.chunkTokens, plan.pageTokens));
+            formatv("{0} dispatches of {1} variants, chunks of {2} tokens", plan.dispatches,
+                    plan.variants, plan.chunkTokens));
+  printLine(
+      stream, "KV pages",
+      plan.pageReason +
+          (plan.longestWindow == 0
+               ? std::string()
+               : formatv("; layers with a window keep its {0} tokens", plan.longestWindow).str()));
   printLine(stream, "arena",
             formatv("{0} for a context of {1}: KV {2} (f16), buffers {3} ({4} before reuse)",
                     formatBytes(report.arena.total()), report.contextCount,

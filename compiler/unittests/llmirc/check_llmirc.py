@@ -159,7 +159,7 @@ class Compile(TestCase):
 
     def test_summary_names_sections_and_quiet_is_silent(self):
         result = self.compile("--target", "cpu:v3")
-        for word in ("bits per weight", "arena", "v3", "WEIGHTS", "PLAN"):
+        for word in ("bits per weight", "KV pages", "arena", "v3", "WEIGHTS", "PLAN"):
             self.assertIn(word, result.stderr)
         result = self.compile("--target", "cpu:none", "--quiet")
         self.assertEqual((result.stdout, result.stderr), ("", ""))

@@ -40,9 +40,9 @@ enum class WeightPolicy {
 struct CompileOptions {
   WeightPolicy weights = WeightPolicy::Keep;
   std::string activations = "mixed"; ///< as the pass llmir-quantize-activations takes it
-  int64_t contextCount = 0;   ///< positions to plan for, 0: what the model was trained for
-  uint32_t chunkTokens = 256; ///< largest T of one pass that the plan recommends
-  uint32_t pageTokens = 0;    ///< tokens of a KV page, 0: chosen from the model
+  int64_t contextCount = 0;          ///< positions to plan for, 0: what the model was trained for
+  uint32_t chunkTokens = 256;        ///< largest T of one pass that the plan recommends
+  uint32_t pageTokens = 0;           ///< tokens of a KV page, 0: chosen from the model
   /// Passes ("llmir-merge-qkv", or "build" for the IR before the first) after which the module is
   /// printed to `dumpStream`.
   std::vector<std::string> dumpAfter;
@@ -55,10 +55,12 @@ struct CompileOptions {
 struct ProgramSummary {
   uint32_t dispatches = 0, variants = 0, buffers = 0, slots = 0, kvLayers = 0;
   uint32_t pageTokens = 0, chunkTokens = 0;
-  std::string pageReason;       ///< why pageTokens was chosen
-  uint64_t activationBytes = 0; ///< of all slots for chunkTokens tokens and 1 output row
-  uint64_t unplannedBytes = 0;  ///< the same without sharing
-  uint64_t kvElementsPerToken = 0;
+  std::string pageReason;              ///< why pageTokens was chosen
+  uint64_t activationBytes = 0;        ///< of all slots for chunkTokens tokens and 1 output row
+  uint64_t unplannedBytes = 0;         ///< the same without sharing
+  uint64_t kvElementsPerToken = 0;     ///< keys and values of layers that look back to the start
+  uint64_t windowElementsPerToken = 0; ///< of the others
+  uint32_t longestWindow = 0;          ///< 0: no layer has one
 };
 
 struct CompiledProgram {
