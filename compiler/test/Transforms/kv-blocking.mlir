@@ -5,7 +5,7 @@
 // WRONG: error: a page has a multiple of 16 tokens from 16 to 256, found 40
 
 // ASKED: llmir.page_reason = "32 tokens as asked for"
-// CHECK: module attributes {{.*}}llmir.page_reason = "64 tokens: the usual size"
+// CHECK: module attributes {{.*}}llmir.page_reason = "64 tokens: larger ones are no faster on CPUs"
 module attributes {llmir.context_tokens = 8192 : i64} {
   // All types change, the function's among them.
   // CHECK: func.func @forward(%{{.+}}: !llmir.paged_kv<3x64, page = 64>, %{{.+}}: !llmir.paged_kv<3x64, page = 64, window = 512>, {{.+}}) -> !llmir.paged_kv<3x64, page = 64>
