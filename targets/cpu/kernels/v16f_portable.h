@@ -168,14 +168,17 @@ LLMIR_VEC void v16i_store_i16(int16_t* p, v16i x) {
     }
 }
 LLMIR_VEC v16f v16i_to_f32(v16i x) {
-    LLMIR_V16_LANES((float)x.q[i / 4][i % 4]);
+    int32_t integers[16];
+    __builtin_memcpy(integers, &x, sizeof integers);
+    LLMIR_V16_LANES((float)integers[i]);
 }
 
 LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
     int16_t pairs[32];
     v16p out;
     for (int i = 0; i < 32; ++i) {
-        pairs[i] = p[i];
+        const int element = p[i];
+        pairs[i] = (int16_t)element;
     }
     __builtin_memcpy(&out, pairs, sizeof out);
     return out;
