@@ -177,8 +177,7 @@ LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
     int16_t pairs[32];
     v16p out;
     for (int i = 0; i < 32; ++i) {
-        const int element = p[i];
-        pairs[i] = (int16_t)element;
+        pairs[i] = (int16_t)p[i]; /* NOLINT(bugprone-signed-char-misuse): the sign is meant */
     }
     __builtin_memcpy(&out, pairs, sizeof out);
     return out;
