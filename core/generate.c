@@ -2,6 +2,8 @@
  * generation (END, STOP, CONTEXT) is not fed; all others are. */
 #include "core/session.h"
 
+#include <string.h>
+
 /* The ids that the repetition penalty looks at: the last ones of the sequence. */
 static uint32_t gather_recent(llmir_session_t* session) {
     llmir_pool_t* pool = session->pool;
@@ -14,9 +16,30 @@ static uint32_t gather_recent(llmir_session_t* session) {
     return count;
 }
 
+/* Prepares the tokens that the session's grammar allows; *out_is_over if its text is whole and only
+ * an end can follow. */
+static llmir_status_t apply_grammar(llmir_session_t* session,
+                                    int* out_is_over,
+                                    llmir_error_t* error) {
+    llmir_pool_t* pool = session->pool;
+    int is_any = 1;
+    *out_is_over = 0;
+    if (session->grammar == NULL) {
+        return LLMIR_STATUS_OK;
+    }
+    memset(pool->allowed, 0, pool->layout.allowed.bytes);
+    LLMIR_TRY(llmir_grammar_allow(session->grammar, session->match, pool->allowed, &is_any, error));
+    *out_is_over = !is_any;
+    return is_any || session->match->is_ended
+               ? LLMIR_STATUS_OK
+               : llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                            "next: no token of the vocabulary can continue the grammar's text");
+}
+
 static int32_t sample(llmir_session_t* session) {
     llmir_pool_t* pool = session->pool;
     const llmir_sampler_input_t input = {
+        .allowed = session->grammar != NULL ? pool->allowed : NULL,
         .logits = session->logits,
         .count = pool->model->record->vocab_count,
         .recent = pool->recent,
@@ -45,18 +68,34 @@ int llmir_session_push_text(llmir_session_t* session, int32_t token) {
     return llmir_text_stream_push(&session->stream, text, bytes);
 }
 
-/* Samples the next token and passes its text to the stream. Returns the finish that it brings. */
-static llmir_finish_t begin_token(llmir_session_t* session, int32_t* out_token) {
+/* Samples the next token, -1 where a grammar leaves nothing to say, and passes its text to the
+ * stream; leaves the finish that it brings in the session. */
+static llmir_status_t begin_token(llmir_session_t* session,
+                                  int32_t* out_token,
+                                  llmir_error_t* error) {
     const llmir_tokenizer_t* tokenizer = llmir_model_tokenizer(session->pool->model);
+    int is_over = 0;
+    LLMIR_TRY(apply_grammar(session, &is_over, error));
+    if (is_over) {
+        session->finish = LLMIR_FINISH_END;
+        return LLMIR_STATUS_OK;
+    }
     const int32_t token = sample(session);
-    *out_token = token;
     if (tokenizer == NULL) {
-        return LLMIR_FINISH_NONE;
+        *out_token = token;
+        return LLMIR_STATUS_OK;
     }
     if (llmir_tokenizer_is_end(tokenizer, token) && !(session->flags & LLMIR_SESSION_IGNORE_END)) {
-        return LLMIR_FINISH_END;
+        session->finish = LLMIR_FINISH_END;
+    } else {
+        if (session->grammar != NULL) {
+            LLMIR_TRY(llmir_grammar_accept(session->grammar, session->match, token, error));
+        }
+        session->finish =
+            llmir_session_push_text(session, token) ? LLMIR_FINISH_STOP : LLMIR_FINISH_NONE;
     }
-    return llmir_session_push_text(session, token) ? LLMIR_FINISH_STOP : LLMIR_FINISH_NONE;
+    *out_token = token;
+    return LLMIR_STATUS_OK;
 }
 
 static llmir_status_t check_next(const llmir_session_t* session,
@@ -83,7 +122,7 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
     LLMIR_TRY(llmir_session_settle(session, error));
     int32_t token = session->pending;
     if (token < 0) {
-        session->finish = begin_token(session, &token);
+        LLMIR_TRY(begin_token(session, &token, error));
     }
     if (session->finish == LLMIR_FINISH_NONE && !llmir_session_has_room(session)) {
         if (session->overflow == LLMIR_OVERFLOW_ERROR) {

@@ -34,6 +34,7 @@ struct llmir_pool {
     uint64_t* slot_offsets;
     llmir_candidate_t* candidates;
     int32_t* recent;
+    uint32_t* allowed; /* bits of the tokens that a grammar allows */
 };
 
 /* First byte of element `index` of an array of equal parts. */

@@ -154,6 +154,8 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
         append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
     layout->batch_windows =
         append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->matches = append(cursor, sessions, sizeof(llmir_match_t));
+    layout->allowed = append(cursor, vocab / 32u + 1u, sizeof(uint32_t));
     layout->roll_ids =
         append(cursor, 2u * (uint64_t)sessions * layout->session_tokens, sizeof(int32_t));
     layout->slot_offsets = append(cursor, model->plan.record->slot_count, sizeof(uint64_t));

@@ -58,6 +58,8 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t output_indices; /* u32 [output row] */
     llmir_arena_part_t batch_tables;   /* u32 [session][stride] */
     llmir_arena_part_t batch_windows;  /* the same of windows */
+    llmir_arena_part_t matches;        /* llmir_match_t [session]: where grammars stand */
+    llmir_arena_part_t allowed;        /* u32 [vocab / 32 + 1]: tokens that a grammar allows */
     llmir_arena_part_t roll_ids;       /* i32 [session][2 * session_tokens] */
     llmir_arena_part_t slot_offsets;   /* u64 [slot] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */

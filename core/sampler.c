@@ -93,7 +93,14 @@ static float finite(float logit) {
     return logit < FLT_MAX ? logit : FLT_MAX;
 }
 
-static void fill_candidates(const llmir_sampler_t* sampler, const llmir_sampler_input_t* input) {
+static int is_allowed(const llmir_sampler_input_t* input, uint32_t id) {
+    return input->allowed == NULL || (input->allowed[id / 32u] >> (id % 32u) & 1u) != 0;
+}
+
+/* Returns how many candidates there are. */
+static uint32_t fill_candidates(const llmir_sampler_t* sampler,
+                                const llmir_sampler_input_t* input) {
+    uint32_t count = 0;
     const float penalty = sampler->options.repetition_penalty;
     for (uint32_t i = 0; i < input->count; ++i) {
         input->candidates[i] = (llmir_candidate_t){finite(input->logits[i]), (int32_t)i};
@@ -104,6 +111,12 @@ static void fill_candidates(const llmir_sampler_t* sampler, const llmir_sampler_
         const float logit = finite(input->logits[id]);
         input->candidates[id].value = finite(logit > 0.0f ? logit / penalty : logit * penalty);
     }
+    for (uint32_t i = 0; i < input->count; ++i) {
+        if (is_allowed(input, i)) {
+            input->candidates[count++] = input->candidates[i];
+        }
+    }
+    return count;
 }
 
 static int32_t greedy(const llmir_candidate_t* candidates, uint32_t count) {
@@ -117,12 +130,12 @@ static int32_t greedy(const llmir_candidate_t* candidates, uint32_t count) {
 }
 
 /* The same from the logits, where there is no penalty. */
-static int32_t greedy_logits(const float* logits, uint32_t count) {
-    int32_t best = 0;
-    float largest = finite(logits[0]);
-    for (uint32_t i = 1; i < count; ++i) {
-        const float logit = finite(logits[i]);
-        if (logit > largest) {
+static int32_t greedy_logits(const llmir_sampler_input_t* input) {
+    int32_t best = -1;
+    float largest = 0.0f;
+    for (uint32_t i = 0; i < input->count; ++i) {
+        const float logit = finite(input->logits[i]);
+        if ((best < 0 || logit > largest) && is_allowed(input, i)) {
             largest = logit;
             best = (int32_t)i;
         }
@@ -174,16 +187,20 @@ static int32_t draw_weighted(llmir_sampler_t* sampler,
 }
 
 /* Draws with temperature and min-p alone: no order is needed. */
-static int32_t draw_unsorted(llmir_sampler_t* sampler, const llmir_sampler_input_t* input) {
-    llmir_candidate_t* candidates = input->candidates;
-    const float largest = candidates[greedy(candidates, input->count)].value;
+static int32_t draw_unsorted(llmir_sampler_t* sampler,
+                             llmir_candidate_t* candidates,
+                             uint32_t count) {
+    float largest = candidates[0].value;
     double sum = 0.0;
-    for (uint32_t i = 0; i < input->count; ++i) {
+    for (uint32_t i = 1; i < count; ++i) {
+        largest = candidates[i].value > largest ? candidates[i].value : largest;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
         const float weight = weight_of(sampler, candidates[i].value, largest);
         candidates[i].value = weight < sampler->options.min_p ? 0.0f : weight;
         sum += candidates[i].value;
     }
-    return draw_weighted(sampler, candidates, input->count, sum);
+    return draw_weighted(sampler, candidates, count, sum);
 }
 
 /* ---- Sorting as far as needed: a heap with the largest logit on top ---- */
@@ -245,10 +262,10 @@ static void keep_top_k(llmir_candidate_t* candidates, uint32_t count, uint32_t k
     memmove(candidates, candidates + heap_count, k * sizeof(*candidates));
 }
 
-static int32_t draw_sorted(llmir_sampler_t* sampler, const llmir_sampler_input_t* input) {
+static int32_t draw_sorted(llmir_sampler_t* sampler,
+                           llmir_candidate_t* candidates,
+                           uint32_t count) {
     const llmir_sampler_options_t* options = &sampler->options;
-    llmir_candidate_t* candidates = input->candidates;
-    uint32_t count = input->count;
     if (options->top_k != 0 && options->top_k < count) {
         keep_top_k(candidates, count, options->top_k);
         count = options->top_k;
@@ -275,14 +292,14 @@ static int32_t draw_sorted(llmir_sampler_t* sampler, const llmir_sampler_input_t
 int32_t llmir_sampler_draw(llmir_sampler_t* sampler, const llmir_sampler_input_t* input) {
     const llmir_sampler_options_t* options = &sampler->options;
     if (options->temperature == 0.0f && !has_penalty(sampler)) {
-        return greedy_logits(input->logits, input->count);
+        return greedy_logits(input);
     }
-    fill_candidates(sampler, input);
+    const uint32_t count = fill_candidates(sampler, input);
     if (options->temperature == 0.0f) {
-        return greedy(input->candidates, input->count);
+        return greedy(input->candidates, count);
     }
     if (options->top_k != 0 || (options->top_p > 0.0f && options->top_p < 1.0f)) {
-        return draw_sorted(sampler, input);
+        return draw_sorted(sampler, input->candidates, count);
     }
-    return draw_unsorted(sampler, input);
+    return draw_unsorted(sampler, input->candidates, count);
 }

@@ -1,5 +1,6 @@
 /* From logits to a token. The steps, in this order:
  *
+ *   0. grammar             only allowed tokens are left
  *   1. repetition penalty  a logit of a recent token is divided by the penalty if positive, else
  *                          multiplied
  *   2. greedy              temperature 0: the largest logit, the lowest id among equals
@@ -41,6 +42,7 @@ typedef struct llmir_sampler_input {
     const int32_t* recent;         /* ids in [0, count) that the penalty looks at */
     uint32_t recent_count;         /* at most the sampler's window */
     llmir_candidate_t* candidates; /* scratch [count] */
+    const uint32_t* allowed;       /* a bit for each id, at least one set; NULL: all are */
 } llmir_sampler_input_t;
 
 /* Checks the options (NULL: greedy) and seeds the generator. Errors: INVALID_ARGUMENT. */

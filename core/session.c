@@ -12,6 +12,10 @@ void llmir_session_end_generation(llmir_session_t* session) {
     session->generated_count = 0;
     session->pending = -1;
     session->finish = LLMIR_FINISH_NONE;
+    if (session->grammar != NULL) {
+        /* It fits: creating the session has tried. */
+        (void)llmir_match_begin(&session->grammar->automaton, session->match, NULL);
+    }
 }
 
 static llmir_session_t* free_session(llmir_pool_t* pool) {
@@ -56,6 +60,15 @@ static llmir_status_t init_session(llmir_pool_t* pool,
     llmir_text_stream_init(&session->stream, &session->stops,
                            llmir_pool_at(pool, layout->text, index, layout->text_bytes),
                            layout->text_bytes);
+    session->match = llmir_pool_at(pool, layout->matches, index, sizeof(*session->match));
+    session->grammar = options->grammar;
+    if (options->grammar != NULL) {
+        if (options->grammar->model != pool->model) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "session options: the grammar is of another model");
+        }
+        LLMIR_TRY(llmir_match_begin(&options->grammar->automaton, session->match, error));
+    }
     llmir_session_end_generation(session);
     session->in_use = 1;
     return LLMIR_STATUS_OK;
@@ -136,6 +149,8 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
     child->window = own.window;
     child->logits = own.logits;
     child->roll_ids = own.roll_ids;
+    child->match = own.match;
+    *child->match = *parent->match;
     memcpy(child->roll_ids, parent->roll_ids, parent->uncomputed * sizeof(*child->roll_ids));
     child->stream.stops = &child->stops;
     child->stream.buffer = own.stream.buffer;

@@ -2,6 +2,7 @@
 #ifndef LLMIR_SESSION_H
 #define LLMIR_SESSION_H
 
+#include "core/grammar/grammar.h"
 #include "core/pool.h"
 #include "core/text_stream.h"
 
@@ -32,6 +33,8 @@ struct llmir_session {
     uint32_t generated_count; /* tokens sampled and fed */
     int32_t pending;          /* sampled, its text is in the stream, not fed yet; -1: none */
     int32_t finish;           /* llmir_finish_t of the generation */
+    llmir_grammar_t* grammar; /* NULL: none */
+    llmir_match_t* match;     /* of the tokens sampled */
 };
 
 /* Ends the generation: the next token sampled begins a new one. */

@@ -364,6 +364,44 @@ typedef struct llmir_sampler_options {
 #define LLMIR_SAMPLER_OPTIONS_INIT \
     {(uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0}
 
+/* ---- Grammar ---- */
+
+/* Generation that follows a grammar: only tokens are sampled whose text the grammar allows, so that
+ * the output, where it ends by itself, is a text of the grammar. A token that ends the model's turn
+ * is allowed where the text may end; where nothing else can follow, the generation finishes with
+ * LLMIR_FINISH_END. The grammar begins anew with each generation. */
+typedef struct llmir_grammar llmir_grammar_t;
+
+typedef enum llmir_grammar_kind {
+    /* Rules `name ::= ...`, from `root`: "literal", [a-z] and [^a-z], . (any character), names,
+     * (groups), | (or), and repetition ? * + {m} {m,} {m,n}; # begins a comment. Escapes in
+     * literals and classes: \n \r \t \\ \" \xHH \uHHHH \UHHHHHHHH. A rule ends with its line; lines
+     * may end inside parentheses and around |. Rules may be recursive, but not left-recursive. */
+    LLMIR_GRAMMAR_GBNF = 1,
+    /* A JSON schema: type, properties (in their order), required, additionalProperties (false
+     * beside properties), items, minItems, maxItems, minLength, maxLength, format (date, time,
+     * date-time, uuid), enum, const, anyOf, oneOf (as anyOf), $ref inside the text. `{}` or `true`:
+     * any JSON. Keywords that only describe are skipped; all others are UNSUPPORTED. */
+    LLMIR_GRAMMAR_JSON_SCHEMA = 2,
+} llmir_grammar_kind_t;
+
+/* Compiles a grammar for the model's vocabulary.
+ *   text  UTF-8, at most 1 MiB, read during the call only.
+ * Owns:    the model must outlive it; sessions that use it must go first.
+ * Threads: any number of sessions on any threads may use one grammar at once.
+ * Memory:  all that it will ever take, from the runtime's allocator.
+ * Errors:  INVALID_ARGUMENT with line and column; UNSUPPORTED (a keyword of a schema; a bundle
+ *          without tokenizer); OUT_OF_MEMORY. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_grammar_create(const llmir_model_t* model,
+                                                               llmir_grammar_kind_t kind,
+                                                               const char* text,
+                                                               size_t text_bytes,
+                                                               llmir_grammar_t** out_grammar,
+                                                               llmir_error_t* error);
+LLMIR_API void llmir_grammar_destroy(llmir_grammar_t* grammar);
+
+/* ---- Session options ---- */
+
 #define LLMIR_MAX_STOP_STRINGS 16u
 #define LLMIR_MAX_STOP_BYTES 64u
 
@@ -392,9 +430,10 @@ typedef struct llmir_session_options {
     uint32_t overflow;    /* llmir_overflow_t */
     uint32_t sink_tokens; /* ROLL: tokens at the start that stay, at most half of the context */
     uint32_t reserved;
+    llmir_grammar_t* grammar; /* NULL: none; kept until the session is destroyed */
 } llmir_session_options_t;
 #define LLMIR_SESSION_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0}
+    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
@@ -514,7 +553,7 @@ typedef struct llmir_piece {
  * token that finishes with END, STOP or CONTEXT is not fed; its text, where it has one, is part of
  * the piece.
  * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED and DEADLINE (call again to go on),
- * DEVICE_LOST.
+ * DEVICE_LOST; CAPACITY (a grammar's text is nested too deeply).
  * Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_next(llmir_session_t* session,
                                                              llmir_piece_t* out_piece,

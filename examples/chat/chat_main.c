@@ -1,19 +1,51 @@
 /* llmir-chat: talk with a bundle. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "chat/chat_program.h"
 #include "common/cli.h"
+#include "common/input.h"
 
 #define DEFAULT_CONTEXT 4096u
+
+/* The grammar of the options, if they have one. */
+static llmir_status_t open_grammar(const chat_options_t* options,
+                                   chat_t* chat,
+                                   llmir_error_t* error) {
+    const char* path = options->grammar != NULL ? options->grammar : options->json_schema;
+    size_t bytes = 0;
+    if (path == NULL) {
+        return LLMIR_STATUS_OK;
+    }
+    char* text = input_read_file(path, &bytes);
+    if (text == NULL) {
+        (void)snprintf(error->message, sizeof(error->message), "cannot read '%s': %s", path,
+                       strerror(errno));
+        return LLMIR_STATUS_IO;
+    }
+    const llmir_status_t status = llmir_grammar_create(
+        chat->opened.model,
+        options->grammar != NULL ? LLMIR_GRAMMAR_GBNF : LLMIR_GRAMMAR_JSON_SCHEMA, text, bytes,
+        &chat->grammar, error);
+    free(text);
+    return status;
+}
 
 static llmir_status_t open_chat(const chat_options_t* options, chat_t* out, llmir_error_t* error) {
     llmir_session_options_t session_options = LLMIR_SESSION_OPTIONS_INIT;
     *out = (chat_t){.options = options};
-    const llmir_status_t status = open_model(chat_program_name, options->bundle, options->device,
-                                             options->threads, 0, &out->opened, error);
+    llmir_status_t status = open_model(chat_program_name, options->bundle, options->device,
+                                       options->threads, 0, &out->opened, error);
     if (status != LLMIR_STATUS_OK) {
         return status;
     }
+    status = open_grammar(options, out, error);
+    if (status != LLMIR_STATUS_OK) {
+        return status;
+    }
+    session_options.grammar = out->grammar;
     const uint32_t model_context = out->opened.info.context_count;
     const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
     session_options.context_tokens = options->context != 0 ? options->context : fallback;
@@ -50,6 +82,7 @@ int main(int argc, char** argv) {
         chat_catch_interrupt(NULL);
     }
     llmir_session_destroy(chat.session);
+    llmir_grammar_destroy(chat.grammar);
     close_model(&chat.opened);
     if (fflush(stdout) != 0 && result == 0) {
         result = cli_fail(chat_program_name, "cannot write standard output");

@@ -24,6 +24,8 @@ static const char usage[] =
     "less)\n"
     "  --kv TYPE            storage of the conversation: " OPEN_KV_NAMES
     " (f16)\n"
+    "  --grammar FILE       answers follow this grammar (GBNF)\n"
+    "  --json-schema FILE   answers are JSON that fits this schema\n"
     "  --stats              print times and speeds to standard error\n";
 
 int chat_parse_options(int argc, char** argv, chat_options_t* out) {
@@ -51,6 +53,8 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
         {"--device", NULL, CLI_STRING, &out->device},
         {"--context", NULL, CLI_U32, &out->context},
         {"--kv", NULL, CLI_STRING, &kv},
+        {"--grammar", NULL, CLI_STRING, &out->grammar},
+        {"--json-schema", NULL, CLI_STRING, &out->json_schema},
         {"--stats", NULL, CLI_FLAG, &out->stats},
     };
     const cli_program_t program = {chat_program_name, usage, options,
@@ -61,6 +65,9 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
     }
     if (!open_kv_type(kv, &out->kv_type)) {
         return cli_usage(&program, "--kv '%s': expected " OPEN_KV_NAMES, kv);
+    }
+    if (out->grammar != NULL && out->json_schema != NULL) {
+        return cli_usage(&program, "--grammar and --json-schema: expected one of them");
     }
     if (out->raw && out->prompt == NULL) {
         return cli_usage(&program, "--raw needs a prompt (-p)");

@@ -16,6 +16,8 @@ typedef struct chat_options {
     const char* prompt; /* NULL: a conversation */
     const char* system; /* NULL: the template's default */
     const char* device;
+    const char* grammar; /* files, NULL: none */
+    const char* json_schema;
     uint32_t max_tokens, threads, context, kv_type;
     int32_t raw, greedy, stats;
     llmir_sampler_options_t sampler;
@@ -33,8 +35,9 @@ typedef struct chat {
     const chat_options_t* options;
     opened_model_t opened;
     llmir_session_t* session;
-    int started;     /* something is in the session already */
-    int interrupted; /* the last answer was cut by Ctrl-C */
+    llmir_grammar_t* grammar; /* NULL: none */
+    int started;              /* something is in the session already */
+    int interrupted;          /* the last answer was cut by Ctrl-C */
     chat_statistics_t last, total;
 } chat_t;
 

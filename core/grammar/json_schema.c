@@ -1,0 +1,485 @@
+/* JSON schema to GBNF: a rule s<node> for each schema that is reached. What a schema allows is
+ * never widened; what is left out (other orders of properties, undeclared ones, long white space)
+ * narrows it. A keyword that would narrow it in a way that is not supported is an error. */
+#include <stdio.h>
+
+#include "core/grammar/grammar.h"
+#include "core/grammar/json_reader.h"
+#include "core/text_stream.h"
+
+#define MAX_COUNT 10000u
+
+/* Rules that all schemas share. Numbers and white space have bounds, so that output ends. */
+static const char common_rules[] =
+    "ws ::= | \" \" | \"\\n\" [ \\t]{0,20}\n"
+    "char ::= [^\"\\\\\\x00-\\x1f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" [0-9a-fA-F]{4})\n"
+    "string ::= \"\\\"\" char* \"\\\"\"\n"
+    "integer ::= \"-\"? (\"0\" | [1-9] [0-9]{0,15})\n"
+    "number ::= integer (\".\" [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})?\n"
+    "boolean ::= \"true\" | \"false\"\n"
+    "null ::= \"null\"\n"
+    "value ::= object | array | string | number | boolean | null\n"
+    "object ::= \"{\" ws (member (\",\" ws member)*)? \"}\"\n"
+    "member ::= string \":\" ws value ws\n"
+    "array ::= \"[\" ws (value ws (\",\" ws value ws)*)? \"]\"\n"
+    "date ::= [0-9]{4} \"-\" (\"0\" [1-9] | \"1\" [0-2]) \"-\" (\"0\" [1-9] | [12] [0-9] | \"3\" "
+    "[01])\n"
+    "time ::= ([01] [0-9] | \"2\" [0-3]) \":\" [0-5] [0-9] \":\" [0-5] [0-9] (\".\" [0-9]{3})? "
+    "(\"Z\" "
+    "| [-+] ([01] [0-9] | \"2\" [0-3]) \":\" [0-5] [0-9])\n"
+    "uuid ::= [0-9a-f]{8} \"-\" [0-9a-f]{4} \"-\" [0-9a-f]{4} \"-\" [0-9a-f]{4} \"-\" "
+    "[0-9a-f]{12}\n";
+
+/* Keywords that are understood, and those that say nothing about what is allowed. */
+static const char* const known_keywords[] = {"$ref",
+                                             "const",
+                                             "enum",
+                                             "anyOf",
+                                             "oneOf",
+                                             "allOf",
+                                             "type",
+                                             "format",
+                                             "properties",
+                                             "required",
+                                             "additionalProperties",
+                                             "items",
+                                             "minItems",
+                                             "maxItems",
+                                             "minLength",
+                                             "maxLength",
+                                             "title",
+                                             "description",
+                                             "default",
+                                             "examples",
+                                             "$schema",
+                                             "$id",
+                                             "$comment",
+                                             "$defs",
+                                             "definitions",
+                                             "deprecated",
+                                             "readOnly",
+                                             "writeOnly"};
+
+typedef struct schema_writer {
+    llmir_json_t json;
+    llmir_vector_t* text;
+    llmir_vector_t pending; /* u32: schemas whose rules are to be written, in order */
+    llmir_error_t* error;
+} schema_writer_t;
+
+/* ---- Errors and text ---- */
+
+static llmir_status_t fail_at(const schema_writer_t* writer,
+                              llmir_status_t status,
+                              uint32_t node,
+                              const char* message) {
+    uint32_t line = 0;
+    uint32_t column = 0;
+    llmir_ast_position(writer->json.text, llmir_json_at(&writer->json, node)->offset, &line,
+                       &column);
+    return llmir_fail(writer->error, status, "JSON schema: line %u, column %u: %s", line, column,
+                      message);
+}
+
+static llmir_status_t put(schema_writer_t* writer, const char* text) {
+    return llmir_vector_append(writer->text, text, strlen(text), "JSON schema", writer->error);
+}
+
+/* `prefix` and two numbers, the second one only if it is not LLMIR_JSON_NONE. */
+static llmir_status_t put_name(schema_writer_t* writer,
+                               const char* prefix,
+                               uint32_t node,
+                               uint32_t part) {
+    char name[48];
+    (void)snprintf(name, sizeof(name), part != LLMIR_JSON_NONE ? "%s%u-%u" : "%s%u", prefix,
+                   (unsigned)node, (unsigned)part);
+    return put(writer, name);
+}
+
+/* The JSON text of a node as a literal. */
+static llmir_status_t put_literal(schema_writer_t* writer, uint32_t node) {
+    const llmir_json_node_t* at = llmir_json_at(&writer->json, node);
+    LLMIR_TRY(put(writer, "\""));
+    for (uint32_t i = 0; i < at->text_bytes; ++i) {
+        const char c = writer->json.text[at->offset + i];
+        char escaped[3] = {c, '\0', '\0'};
+        if (c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t') {
+            escaped[0] = '\\';
+            escaped[1] = (char)(c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c);
+        }
+        LLMIR_TRY(put(writer, escaped));
+    }
+    return put(writer, "\"");
+}
+
+/* The name of a schema's rule, which is written sooner or later. */
+static llmir_status_t put_schema(schema_writer_t* writer, uint32_t node) {
+    const uint32_t* pending = writer->pending.data;
+    LLMIR_TRY(put_name(writer, "s", node, LLMIR_JSON_NONE));
+    for (size_t i = 0; i < writer->pending.count; ++i) {
+        if (pending[i] == node) {
+            return LLMIR_STATUS_OK;
+        }
+    }
+    return llmir_vector_append(&writer->pending, &node, 1, "JSON schema", writer->error);
+}
+
+static uint32_t member(const schema_writer_t* writer, uint32_t node, const char* key) {
+    return llmir_json_member(&writer->json, node, key);
+}
+
+/* ---- Parts ---- */
+
+static llmir_status_t check_keywords(const schema_writer_t* writer, uint32_t node) {
+    for (uint32_t i = llmir_json_at(&writer->json, node)->first_child; i != LLMIR_JSON_NONE;
+         i = llmir_json_at(&writer->json, i)->next) {
+        int is_known = 0;
+        for (size_t k = 0; k < sizeof(known_keywords) / sizeof(known_keywords[0]); ++k) {
+            is_known |= llmir_json_is(&writer->json, i, known_keywords[k]);
+        }
+        if (!is_known) {
+            return fail_at(writer, LLMIR_STATUS_UNSUPPORTED, i,
+                           "this keyword is not supported; known are $ref const enum anyOf oneOf "
+                           "type format properties required additionalProperties items "
+                           "min/maxItems min/maxLength");
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* The value of a count; `fallback` where the schema has none. */
+static llmir_status_t read_count(const schema_writer_t* writer,
+                                 uint32_t node,
+                                 const char* key,
+                                 uint32_t fallback,
+                                 uint32_t* out) {
+    const uint32_t value = member(writer, node, key);
+    *out = fallback;
+    if (value == LLMIR_JSON_NONE || llmir_json_whole(&writer->json, value, MAX_COUNT, out)) {
+        return LLMIR_STATUS_OK;
+    }
+    return fail_at(writer, LLMIR_STATUS_UNSUPPORTED, value,
+                   "expected a whole number from 0 to 10000");
+}
+
+static llmir_status_t put_counts(schema_writer_t* writer, uint32_t least, uint32_t most) {
+    char text[48];
+    (void)snprintf(text, sizeof(text), most == LLMIR_AST_UNBOUNDED ? "{%u,}" : "{%u,%u}",
+                   (unsigned)least, (unsigned)most);
+    return put(writer, text);
+}
+
+static llmir_status_t put_string(schema_writer_t* writer, uint32_t node) {
+    static const struct {
+        const char* format;
+        const char* rule;
+    } formats[] = {{"date", "\"\\\"\" date \"\\\"\""},
+                   {"time", "\"\\\"\" time \"\\\"\""},
+                   {"date-time", "\"\\\"\" date \"T\" time \"\\\"\""},
+                   {"uuid", "\"\\\"\" uuid \"\\\"\""}};
+    const uint32_t format = member(writer, node, "format");
+    uint32_t least = 0;
+    uint32_t most = 0;
+    LLMIR_TRY(read_count(writer, node, "minLength", 0, &least));
+    LLMIR_TRY(read_count(writer, node, "maxLength", LLMIR_AST_UNBOUNDED, &most));
+    if (least > most) {
+        return fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, node, "minLength above maxLength");
+    }
+    for (size_t i = 0; format != LLMIR_JSON_NONE && i < sizeof(formats) / sizeof(formats[0]); ++i) {
+        if (llmir_json_is(&writer->json, format, formats[i].format)) {
+            return put(writer, formats[i].rule);
+        }
+    }
+    if (least == 0 && most == LLMIR_AST_UNBOUNDED) {
+        return put(writer, "string");
+    }
+    LLMIR_TRY(put(writer, "\"\\\"\" char"));
+    LLMIR_TRY(put_counts(writer, least, most));
+    return put(writer, " \"\\\"\"");
+}
+
+static llmir_status_t put_array(schema_writer_t* writer, uint32_t node) {
+    const uint32_t items = member(writer, node, "items");
+    uint32_t least = 0;
+    uint32_t most = 0;
+    LLMIR_TRY(read_count(writer, node, "minItems", 0, &least));
+    LLMIR_TRY(read_count(writer, node, "maxItems", LLMIR_AST_UNBOUNDED, &most));
+    if (least > most) {
+        return fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, node, "minItems above maxItems");
+    }
+    LLMIR_TRY(put(writer, "\"[\" ws"));
+    if (most != 0) {
+        LLMIR_TRY(put(writer, " ("));
+        LLMIR_TRY(items != LLMIR_JSON_NONE ? put_schema(writer, items) : put(writer, "value"));
+        LLMIR_TRY(put(writer, " ws (\",\" ws "));
+        LLMIR_TRY(items != LLMIR_JSON_NONE ? put_schema(writer, items) : put(writer, "value"));
+        LLMIR_TRY(put(writer, " ws)"));
+        LLMIR_TRY(put_counts(writer, least != 0 ? least - 1u : 0u,
+                             most != LLMIR_AST_UNBOUNDED ? most - 1u : most));
+        LLMIR_TRY(put(writer, least == 0 ? ")?" : ")"));
+    }
+    return put(writer, " \"]\"");
+}
+
+/* ---- Objects ---- */
+
+static int is_required(const schema_writer_t* writer, uint32_t node, uint32_t key) {
+    const uint32_t list = member(writer, node, "required");
+    const llmir_json_node_t* name = llmir_json_at(&writer->json, key);
+    for (uint32_t i = list != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, list)->first_child
+                                              : LLMIR_JSON_NONE;
+         i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
+        const llmir_json_node_t* at = llmir_json_at(&writer->json, i);
+        const char* strings = writer->json.strings.data;
+        if (at->kind == LLMIR_JSON_STRING && at->value_bytes == name->value_bytes &&
+            (at->value_bytes == 0 || memcmp(strings + at->value_begin, strings + name->value_begin,
+                                            at->value_bytes) == 0)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Every name in `required` is a property. */
+static llmir_status_t check_required(const schema_writer_t* writer, uint32_t node, uint32_t first) {
+    const uint32_t list = member(writer, node, "required");
+    uint32_t wanted = 0;
+    uint32_t found = 0;
+    for (uint32_t i = list != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, list)->first_child
+                                              : LLMIR_JSON_NONE;
+         i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
+        wanted += 1u;
+    }
+    for (uint32_t i = first; i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
+        found += is_required(writer, node, i) ? 1u : 0u;
+    }
+    return wanted == found ? LLMIR_STATUS_OK
+                           : fail_at(writer, LLMIR_STATUS_UNSUPPORTED, list,
+                                     "expected each name in 'properties', once");
+}
+
+static llmir_status_t put_property(schema_writer_t* writer, uint32_t key) {
+    LLMIR_TRY(put_literal(writer, key));
+    LLMIR_TRY(put(writer, " \":\" ws "));
+    LLMIR_TRY(put_schema(writer, llmir_json_at(&writer->json, key)->first_child));
+    return put(writer, " ws");
+}
+
+/* The rules of an object's properties, in their order: s<node>-<key> is what may follow from that
+ * property on where none has come yet, r<node>-<key> where one has. */
+static llmir_status_t put_property_rules(schema_writer_t* writer, uint32_t node, uint32_t first) {
+    for (uint32_t key = first; key != LLMIR_JSON_NONE;
+         key = llmir_json_at(&writer->json, key)->next) {
+        const uint32_t next = llmir_json_at(&writer->json, key)->next;
+        const int is_needed = is_required(writer, node, key);
+        for (int is_rest = 0; is_rest < 2; ++is_rest) {
+            const char* prefix = is_rest ? "r" : "s";
+            LLMIR_TRY(put_name(writer, prefix, node, key));
+            LLMIR_TRY(put(writer, is_rest ? " ::= \",\" ws " : " ::= "));
+            LLMIR_TRY(put_property(writer, key));
+            if (next != LLMIR_JSON_NONE) {
+                LLMIR_TRY(put(writer, " "));
+                LLMIR_TRY(put_name(writer, "r", node, next));
+            }
+            if (!is_needed) {
+                LLMIR_TRY(put(writer, next != LLMIR_JSON_NONE ? " | " : " | \"\""));
+                if (next != LLMIR_JSON_NONE) {
+                    LLMIR_TRY(put_name(writer, prefix, node, next));
+                }
+            }
+            LLMIR_TRY(put(writer, "\n"));
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static uint32_t first_property(const schema_writer_t* writer, uint32_t node) {
+    const uint32_t properties = member(writer, node, "properties");
+    return properties != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, properties)->first_child
+                                         : LLMIR_JSON_NONE;
+}
+
+static llmir_status_t put_object(schema_writer_t* writer, uint32_t node) {
+    const uint32_t first = first_property(writer, node);
+    const uint32_t more = member(writer, node, "additionalProperties");
+    const int is_closed =
+        more != LLMIR_JSON_NONE && llmir_json_at(&writer->json, more)->kind == LLMIR_JSON_FALSE;
+    LLMIR_TRY(check_required(writer, node, first));
+    if (first != LLMIR_JSON_NONE) {
+        if (more != LLMIR_JSON_NONE && !is_closed) {
+            return fail_at(writer, LLMIR_STATUS_UNSUPPORTED, more,
+                           "beside 'properties' it must be false");
+        }
+        LLMIR_TRY(put(writer, "\"{\" ws "));
+        LLMIR_TRY(put_name(writer, "s", node, first));
+        return put(writer, " \"}\"");
+    }
+    if (is_closed) {
+        return put(writer, "\"{\" ws \"}\"");
+    }
+    if (more == LLMIR_JSON_NONE || llmir_json_at(&writer->json, more)->kind == LLMIR_JSON_TRUE) {
+        return put(writer, "object");
+    }
+    LLMIR_TRY(put(writer, "\"{\" ws (string \":\" ws "));
+    LLMIR_TRY(put_schema(writer, more));
+    LLMIR_TRY(put(writer, " ws (\",\" ws string \":\" ws "));
+    LLMIR_TRY(put_schema(writer, more));
+    return put(writer, " ws)*)? \"}\"");
+}
+
+/* ---- Schemas ---- */
+
+/* One of a list's elements: schemas of anyOf, values of enum, names of types. */
+typedef llmir_status_t (*put_fn)(schema_writer_t* writer, uint32_t node, uint32_t element);
+
+static llmir_status_t put_choice(schema_writer_t* writer, uint32_t node, uint32_t list, put_fn fn) {
+    const uint32_t first = llmir_json_at(&writer->json, list)->first_child;
+    if (llmir_json_at(&writer->json, list)->kind != LLMIR_JSON_ARRAY || first == LLMIR_JSON_NONE) {
+        return fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, list,
+                       "expected a list with elements");
+    }
+    for (uint32_t i = first; i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
+        LLMIR_TRY(put(writer, i == first ? "" : " | "));
+        LLMIR_TRY(fn(writer, node, i));
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t put_element_schema(schema_writer_t* writer, uint32_t node, uint32_t element) {
+    (void)node;
+    return put_schema(writer, element);
+}
+
+static llmir_status_t put_element_value(schema_writer_t* writer, uint32_t node, uint32_t element) {
+    (void)node;
+    return put_literal(writer, element);
+}
+
+static llmir_status_t put_type(schema_writer_t* writer, uint32_t node, uint32_t type) {
+    static const char* const plain[] = {"integer", "number", "boolean", "null"};
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); ++i) {
+        if (llmir_json_is(&writer->json, type, plain[i])) {
+            return put(writer, plain[i]);
+        }
+    }
+    if (llmir_json_is(&writer->json, type, "string")) {
+        return put_string(writer, node);
+    }
+    if (llmir_json_is(&writer->json, type, "array")) {
+        return put_array(writer, node);
+    }
+    if (llmir_json_is(&writer->json, type, "object")) {
+        return put_object(writer, node);
+    }
+    return fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, type,
+                   "expected a type: string integer number boolean null array object");
+}
+
+/* The schema that "#", "#/$defs/NAME" or another path of keys names. */
+static llmir_status_t resolve(const schema_writer_t* writer, uint32_t reference, uint32_t* out) {
+    const llmir_json_node_t* at = llmir_json_at(&writer->json, reference);
+    const char* path =
+        at->value_bytes != 0 ? llmir_vector_at(&writer->json.strings, at->value_begin) : "";
+    char key[64];
+    uint32_t i = 1;
+    *out = 0;
+    int is_found = at->kind == LLMIR_JSON_STRING && at->value_bytes != 0 && path[0] == '#';
+    while (is_found && i < at->value_bytes) {
+        uint32_t count = 0;
+        is_found = path[i++] == '/';
+        for (; is_found && i < at->value_bytes && path[i] != '/'; ++i) {
+            is_found = count + 1u < sizeof(key) && path[i] != '~' && path[i] != '%';
+            key[is_found ? count++ : 0u] = path[i];
+        }
+        key[count] = '\0';
+        *out = is_found ? llmir_json_member(&writer->json, *out, key) : LLMIR_JSON_NONE;
+        is_found = *out != LLMIR_JSON_NONE;
+    }
+    return is_found ? LLMIR_STATUS_OK
+                    : fail_at(writer, LLMIR_STATUS_UNSUPPORTED, reference,
+                              "expected '#' or '#/...' with the keys of a schema of this text");
+}
+
+/* The schema's right side. */
+static llmir_status_t put_body(schema_writer_t* writer, uint32_t node) {
+    static const char* const choices[] = {"anyOf", "oneOf", "allOf"};
+    const uint32_t reference = member(writer, node, "$ref");
+    const uint32_t constant = member(writer, node, "const");
+    const uint32_t values = member(writer, node, "enum");
+    const uint32_t type = member(writer, node, "type");
+    uint32_t target = 0;
+    if (reference != LLMIR_JSON_NONE) {
+        LLMIR_TRY(resolve(writer, reference, &target));
+        return put_schema(writer, target);
+    }
+    if (constant != LLMIR_JSON_NONE) {
+        return put_literal(writer, constant);
+    }
+    if (values != LLMIR_JSON_NONE) {
+        return put_choice(writer, node, values, put_element_value);
+    }
+    for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); ++i) {
+        const uint32_t list = member(writer, node, choices[i]);
+        if (list != LLMIR_JSON_NONE && i == 2 &&
+            llmir_json_at(&writer->json, list)->first_child != LLMIR_JSON_NONE &&
+            llmir_json_at(&writer->json, llmir_json_at(&writer->json, list)->first_child)->next !=
+                LLMIR_JSON_NONE) {
+            return fail_at(writer, LLMIR_STATUS_UNSUPPORTED, list,
+                           "allOf is supported with one schema");
+        }
+        if (list != LLMIR_JSON_NONE) {
+            return put_choice(writer, node, list, put_element_schema);
+        }
+    }
+    if (type != LLMIR_JSON_NONE) {
+        return llmir_json_at(&writer->json, type)->kind == LLMIR_JSON_ARRAY
+                   ? put_choice(writer, node, type, put_type)
+                   : put_type(writer, node, type);
+    }
+    if (first_property(writer, node) != LLMIR_JSON_NONE) {
+        return put_object(writer, node);
+    }
+    return member(writer, node, "items") != LLMIR_JSON_NONE ? put_array(writer, node)
+                                                            : put(writer, "value");
+}
+
+static llmir_status_t put_rule(schema_writer_t* writer, uint32_t node) {
+    const uint32_t kind = llmir_json_at(&writer->json, node)->kind;
+    LLMIR_TRY(put_name(writer, "s", node, LLMIR_JSON_NONE));
+    LLMIR_TRY(put(writer, " ::= "));
+    if (kind == LLMIR_JSON_TRUE) {
+        return put(writer, "value\n");
+    }
+    if (kind != LLMIR_JSON_OBJECT) {
+        return fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, node,
+                       "expected a schema: an object or true");
+    }
+    LLMIR_TRY(check_keywords(writer, node));
+    LLMIR_TRY(put_body(writer, node));
+    LLMIR_TRY(put(writer, "\n"));
+    return put_property_rules(writer, node, first_property(writer, node));
+}
+
+llmir_status_t llmir_schema_to_gbnf(const llmir_allocator_t* allocator,
+                                    const char* schema,
+                                    size_t bytes,
+                                    llmir_vector_t* out_text,
+                                    llmir_error_t* error) {
+    schema_writer_t writer = {
+        .text = out_text, .pending = llmir_vector_of(allocator, sizeof(uint32_t)), .error = error};
+    *out_text = llmir_vector_of(allocator, 1);
+    llmir_status_t status = llmir_json_read(allocator, schema, bytes, &writer.json, error);
+    if (status == LLMIR_STATUS_OK && !llmir_utf8_is_valid(schema, bytes)) {
+        status = llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "JSON schema: it is not UTF-8");
+    }
+    status = status == LLMIR_STATUS_OK ? put(&writer, "root ::= ") : status;
+    status = status == LLMIR_STATUS_OK ? put_schema(&writer, 0) : status;
+    status = status == LLMIR_STATUS_OK ? put(&writer, "\n") : status;
+    for (size_t i = 0; status == LLMIR_STATUS_OK && i < writer.pending.count; ++i) {
+        status = put_rule(&writer, ((const uint32_t*)writer.pending.data)[i]);
+    }
+    status = status == LLMIR_STATUS_OK ? put(&writer, common_rules) : status;
+    llmir_vector_free(&writer.pending);
+    llmir_json_free(&writer.json);
+    return status;
+}

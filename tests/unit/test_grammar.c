@@ -1,0 +1,508 @@
+/* Grammars: what they accept, what their texts get wrong, which tokens they leave, and generation
+ * under them. */
+#include "core/grammar/grammar.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/session.h"
+#include "tests/support/test_random.h"
+#include "tests/support/tiny_model.h"
+
+/* A grammar without a vocabulary. */
+static llmir_status_t compile(const llmir_allocator_t* allocator,
+                              const char* text,
+                              int is_schema,
+                              llmir_automaton_t* out,
+                              llmir_error_t* error) {
+    llmir_vector_t gbnf = llmir_vector_of(allocator, 1);
+    llmir_ast_t ast;
+    llmir_status_t status = LLMIR_STATUS_OK;
+    memset(out, 0, sizeof(*out));
+    if (is_schema) {
+        status = llmir_schema_to_gbnf(allocator, text, strlen(text), &gbnf, error);
+    } else {
+        status = llmir_vector_append(&gbnf, text, strlen(text), "text", error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = llmir_gbnf_parse(allocator, gbnf.data, gbnf.count, &ast, error);
+        if (status == LLMIR_STATUS_OK) {
+            status = llmir_automaton_build(&ast, out, error);
+        }
+        llmir_ast_free(&ast);
+    }
+    llmir_vector_free(&gbnf);
+    return status;
+}
+
+static void release(llmir_automaton_t* automaton) {
+    if (automaton->states.allocator != NULL) {
+        llmir_automaton_free(automaton);
+    }
+}
+
+static int accepts(const llmir_automaton_t* automaton, const char* text) {
+    llmir_match_t match;
+    assert_status(llmir_match_begin(automaton, &match, &assert_status_error), LLMIR_STATUS_OK);
+    return llmir_match_append(automaton, &match, (const uint8_t*)text, strlen(text), NULL) ==
+               LLMIR_STATUS_OK &&
+           match.is_ended;
+}
+
+typedef struct language {
+    const char* grammar;
+    const char* inside[8];
+    const char* outside[8];
+} language_t;
+
+static void check_languages(const language_t* languages, size_t count, int is_schema) {
+    test_allocator_t state = {0};
+    const llmir_allocator_t allocator = test_allocator(&state);
+    for (size_t i = 0; i < count; ++i) {
+        llmir_automaton_t automaton;
+        assert_status(
+            compile(&allocator, languages[i].grammar, is_schema, &automaton, &assert_status_error),
+            LLMIR_STATUS_OK);
+        for (size_t k = 0; k < 8 && languages[i].inside[k] != NULL; ++k) {
+            if (!accepts(&automaton, languages[i].inside[k])) {
+                fail_msg("%s: refuses %s", languages[i].grammar, languages[i].inside[k]);
+            }
+        }
+        for (size_t k = 0; k < 8 && languages[i].outside[k] != NULL; ++k) {
+            if (accepts(&automaton, languages[i].outside[k])) {
+                fail_msg("%s: accepts %s", languages[i].grammar, languages[i].outside[k]);
+            }
+        }
+        release(&automaton);
+    }
+    test_allocator_check(&state);
+}
+
+static void test_grammar_gbnf_accepts_its_language(void** state) {
+    const language_t languages[] = {
+        {"root ::= \"yes\" | \"no\"", {"yes", "no"}, {"", "y", "yess", "maybe"}},
+        {"root ::= [a-c]+ \"-\"? [^a-z]{2}",
+         {"abc-12", "a++", "b\xc3\xa9\xe2\x82\xac"},
+         {"-12", "abc1", "aaab", "a-1b", "a1\xc3"}},
+        {"# a comment\nroot ::= item (\n  \", \" item # more\n)*\nitem ::= [0-9]{1,3}\n  | \"x\"",
+         {"1", "1, 22, x", "x"},
+         {"", "1,2", "1234", "1, "}},
+        {"root ::= \"(\" root \")\" | \"\"", {"", "()", "((()))"}, {"(", "())", ")("}},
+        {"root ::= a | b\na ::= \"x\" a | \"y\"\nb ::= \"x\" b | \"z\"",
+         {"y", "z", "xxxxxxy", "xxz"},
+         {"xx", "xyz"}},
+        {"root ::= . \"\\u00e9\" \"\\x41\\U0001F600\\n\\\"\"",
+         {"\xe2\x82\xac\xc3\xa9"
+          "A\xf0\x9f\x98\x80\n\""},
+         {"\xc3\xa9"
+          "A\xf0\x9f\x98\x80\n\""}},
+        {"root ::= [\\u0400-\\u04ff\\u20ac]*",
+         {"", "\xd0\x80\xd3\xbf", "\xe2\x82\xac"},
+         {"\xd4\x80", "a", "\xe2\x82\xad"}},
+        {"root ::= [^\\u0080-\\U0010ffff]", {"a", "\x01"}, {"\xc2\x80", "\xf4\x8f\xbf\xbf"}},
+        {"root ::= e\ne ::= t (\"+\" t)*\nt ::= \"n\" | \"(\" e \")\" | empty t2\nempty ::= "
+         "\"\"\nt2 ::= \"m\"",
+         {"n+m", "((n)+m)", "m"},
+         {"+", "(n", "n+"}},
+    };
+    (void)state;
+    check_languages(languages, sizeof(languages) / sizeof(languages[0]), 0);
+}
+
+static void test_grammar_schema_accepts_its_values(void** state) {
+    const language_t languages[] = {
+        {"{}",
+         {"1", "{\"a\": [true, null, -1.5e3]}", "\"\\u00e9\\n\"", "[]", "{ }"},
+         {"", "{", "[1,]", "01", "\"\t\"", "nul"}},
+        {"{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\", \"maxLength\": "
+         "3}, "
+         "\"age\": {\"type\": \"integer\"}}, \"required\": [\"age\"]}",
+         {"{\"age\": 3}", "{\"name\":\"Bo\",\"age\":-12}", "{\n \"name\": \"\", \"age\": 0\n}"},
+         {"{}", "{\"name\": \"Bo\"}", "{\"age\": 1, \"name\": \"x\"}", "{\"age\": 1.5}",
+          "{\"name\": \"abcd\", \"age\": 1}", "{\"age\": 1,}"}},
+        {"{\"properties\": {\"a\": true, \"b\": {\"const\": \"x\\\"y\"}}}",
+         {"{}", "{\"a\": {}}", "{\"b\": \"x\\\"y\"}", "{\"a\": 1, \"b\": \"x\\\"y\"}"},
+         {"{\"b\": 1}", "{\"c\": 1}", "{,}"}},
+        {"{\"type\": \"array\", \"items\": {\"enum\": [1, \"two\", null]}, \"minItems\": 1, "
+         "\"maxItems\": 2}",
+         {"[1]", "[ \"two\", null ]"},
+         {"[]", "[1,1,1]", "[2]"}},
+        {"{\"anyOf\": [{\"type\": \"boolean\"}, {\"type\": [\"number\", \"null\"]}]}",
+         {"true", "null", "0.5"},
+         {"\"true\"", "[]"}},
+        {"{\"$defs\": {\"tree\": {\"type\": \"object\", \"properties\": {\"l\": {\"$ref\": "
+         "\"#/$defs/tree\"}, "
+         "\"v\": {\"type\": \"integer\"}}, \"required\": [\"v\"], \"additionalProperties\": "
+         "false}}, "
+         "\"$ref\": \"#/$defs/tree\"}",
+         {"{\"v\": 1}", "{\"l\": {\"l\": {\"v\": 3}, \"v\": 2}, \"v\": 1}"},
+         {"{\"l\": {}, \"v\": 1}"}},
+        {"{\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\", \"format\": "
+         "\"date\"}}",
+         {"{}", "{\"x\": \"2026-11-27\", \"y\": \"0000-01-31\"}"},
+         {"{\"x\": \"2026-13-01\"}", "{\"x\": 1}"}},
+        {"{\"properties\": {\"a\": {\"$ref\": \"#/\\u0024defs/\\u00e9\\ud83d\\ude00\"}}, "
+         "\"$defs\": {\"\xc3\xa9\xf0\x9f\x98\x80\": {\"type\": \"null\"}}}",
+         {"{}", "{\"a\": null}"},
+         {"{\"a\": 1}"}},
+        {"{\"type\": \"string\", \"minLength\": 2}",
+         {"\"ab\"", "\"\xc3\xa9\\u0041\""},
+         {"\"a\"", "ab"}},
+    };
+    (void)state;
+    check_languages(languages, sizeof(languages) / sizeof(languages[0]), 1);
+}
+
+static void test_grammar_errors_name_line_and_column(void** state) {
+    static const struct {
+        const char* text;
+        int is_schema;
+        const char* part;
+    } cases[] = {
+        {"", 0, "no rule 'root'"},
+        {"rot ::= \"a\"", 0, "no rule 'root'"},
+        {"root ::= \"a\n", 0, "line 1, column 12"},
+        {"root ::= a\n\na ::= b | a \"x\"\nb ::= \"c\"", 0,
+         "line 3, column 1: rule 'a' is left-recursive"},
+        {"root ::= x\nx ::= \"\" y\ny ::= [a]* x", 0,
+         "line 2, column 1: rule 'x' is left-recursive"},
+        {"root ::= item", 0, "line 1, column 10: rule 'item' is not defined"},
+        {"root ::= \"a\"\nroot ::= \"b\"", 0, "line 2, column 1"},
+        {"root ::= (\"a\"", 0, "the text ends, expected ')'"},
+        {"root ::= \"a\" )", 0, "line 1, column 14: found ')'"},
+        {"root ::= [b-a]", 0, "line 1, column 13"},
+        {"root ::= \"\\q\"", 0, "column 12: found 'q', expected an escape"},
+        {"root ::= \"a\"{3,2}", 0, "column 14"},
+        {"root ::= \"a\"**", 0, "one repetition"},
+        {"root ::= \"\xff\"", 0, "found byte 0xff, expected UTF-8"},
+        {"root ::= ([a-z]{9999} [0-9]{9999}){9999}", 0, "more than"},
+        {"root = \"a\"", 0, "'::='"},
+        {"{\"type\": \"strin\"}", 1, "line 1, column 10: expected a type"},
+        {"{\n \"pattern\": \"a\"}", 1, "line 2, column 2: this keyword is not supported"},
+        {"{\"type\": \"string\",}", 1, "JSON: line 1, column 19: expected a string"},
+        {"{\"$ref\": \"#/nowhere\"}", 1, "expected '#'"},
+        {"{\"$ref\": \"#\"}", 1, "left-recursive"},
+        {"{\"properties\": {\"a\": true}, \"required\": [\"b\"]}", 1, "expected each name"},
+        {"[", 1, "JSON: line 1"},
+        {"{\"enum\": []}", 1, "expected a list"},
+        {"{\"type\": \"array\", \"minItems\": 2, \"maxItems\": 1}", 1, "minItems above"},
+    };
+    test_allocator_t counter = {0};
+    const llmir_allocator_t allocator = test_allocator(&counter);
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
+        llmir_automaton_t automaton;
+        llmir_error_t error = {0};
+        assert_int_not_equal(
+            compile(&allocator, cases[i].text, cases[i].is_schema, &automaton, &error),
+            LLMIR_STATUS_OK);
+        if (strstr(error.message, cases[i].part) == NULL) {
+            fail_msg("%s: '%s', expected '%s'", cases[i].text, error.message, cases[i].part);
+        }
+        release(&automaton);
+    }
+    test_allocator_check(&counter);
+}
+
+/* ---- With a vocabulary ---- */
+
+static const char tree_schema[] =
+    "{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\", \"maxLength\": 6}, "
+    "\"list\": {\"type\": \"array\", \"items\": {\"$ref\": \"#\"}, \"maxItems\": 2}}, "
+    "\"required\": [\"name\"]}";
+static const char words_grammar[] =
+    "root ::= part{1,6} \"!\"\npart ::= \"Hello\" | \" world\" | \"the end\" | [\\u00e9\\u20ac] | "
+    "\"(\" root \")\"";
+
+static llmir_grammar_t* grammar_of(tiny_loaded_t* loaded,
+                                   llmir_grammar_kind_t kind,
+                                   const char* text) {
+    llmir_grammar_t* grammar = NULL;
+    assert_status(llmir_grammar_create(loaded->model, kind, text, strlen(text), &grammar,
+                                       &assert_status_error),
+                  LLMIR_STATUS_OK);
+    return grammar;
+}
+
+/* The mask of a match, token by token. */
+static void check_mask(llmir_grammar_t* grammar, const llmir_match_t* match, const uint32_t* bits) {
+    const llmir_tokenizer_t* tokenizer = grammar->vocabulary.tokenizer;
+    for (uint32_t id = 0; id < tokenizer->token_count; ++id) {
+        llmir_match_t next = *match;
+        uint32_t count = 0;
+        (void)llmir_tokenizer_token_bytes(tokenizer, (int32_t)id, &count, NULL);
+        const int is_special = llmir_tokenizer_is_special(tokenizer, (int32_t)id);
+        const int expected = is_special
+                                 ? llmir_tokenizer_is_end(tokenizer, (int32_t)id) && match->is_ended
+                                 : count != 0 && llmir_grammar_accept(grammar, &next, (int32_t)id,
+                                                                      NULL) == LLMIR_STATUS_OK;
+        assert_int_equal(bits[id / 32u] >> (id % 32u) & 1u, expected);
+    }
+}
+
+/* Random texts under the grammar: at each step the mask is what trying every token says. */
+static void test_grammar_mask_equals_trying_every_token(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    test_random_t random;
+    tiny_loaded_t loaded;
+    (void)state;
+    test_random_init(&random, 5);
+    tiny_load(&loaded, &options, 1);
+    for (int kind = 0; kind < 2; ++kind) {
+        llmir_grammar_t* grammar =
+            kind == 0 ? grammar_of(&loaded, LLMIR_GRAMMAR_GBNF, words_grammar)
+                      : grammar_of(&loaded, LLMIR_GRAMMAR_JSON_SCHEMA, tree_schema);
+        for (int text = 0; text < 6; ++text) {
+            llmir_match_t match;
+            int is_any = 1;
+            assert_status(llmir_match_begin(&grammar->automaton, &match, &assert_status_error),
+                          LLMIR_STATUS_OK);
+            for (int step = 0; step < 60 && is_any; ++step) {
+                uint32_t bits[320 / 32 + 1] = {0};
+                uint32_t id = test_random_below(&random, 266);
+                assert_status(
+                    llmir_grammar_allow(grammar, &match, bits, &is_any, &assert_status_error),
+                    LLMIR_STATUS_OK);
+                check_mask(grammar, &match, bits);
+                for (uint32_t tried = 0; tried < 320 && !(bits[id / 32u] >> (id % 32u) & 1u);
+                     ++tried) {
+                    id = (id + 1u) % 320u;
+                }
+                assert_status(
+                    llmir_grammar_accept(grammar, &match, (int32_t)id, &assert_status_error),
+                    LLMIR_STATUS_OK);
+            }
+        }
+        llmir_grammar_destroy(grammar);
+    }
+    tiny_unload(&loaded);
+}
+
+typedef struct generated {
+    char text[8192];
+    size_t bytes;
+    int32_t finish;
+} generated_t;
+
+static void generate(llmir_session_t* session, generated_t* out) {
+    memset(out, 0, sizeof(*out));
+    for (int i = 0; i < 400 && out->finish == LLMIR_FINISH_NONE; ++i) {
+        llmir_piece_t piece;
+        assert_status(llmir_session_next(session, &piece, &assert_status_error), LLMIR_STATUS_OK);
+        memcpy(out->text + out->bytes, piece.text, piece.text_bytes);
+        out->bytes += piece.text_bytes;
+        out->finish = piece.finish;
+    }
+}
+
+/* Whatever the sampler, the text is one of the grammar; a fork goes on from the same place; and
+ * nothing is allocated. */
+static void test_grammar_output_is_in_the_language(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    const int32_t prompt[3] = {70, 71, 72};
+    llmir_pool_options_t pool_options = LLMIR_POOL_OPTIONS_INIT;
+    llmir_pool_t* pool = NULL;
+    tiny_loaded_t loaded;
+    (void)state;
+    tiny_load(&loaded, &options, 1);
+    llmir_grammar_t* grammar = grammar_of(&loaded, LLMIR_GRAMMAR_JSON_SCHEMA, tree_schema);
+    pool_options.session_count = 2;
+    pool_options.context_tokens = 1024;
+    assert_status(llmir_pool_create(loaded.model, &pool_options, &pool, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const size_t allocations = loaded.allocator.allocation_count;
+    for (uint64_t seed = 0; seed < 12; ++seed) {
+        llmir_sampler_options_t sampler = LLMIR_SAMPLER_OPTIONS_INIT;
+        llmir_session_options_t session_options = LLMIR_SESSION_OPTIONS_INIT;
+        llmir_session_t* session = NULL;
+        llmir_session_t* fork = NULL;
+        llmir_piece_t piece;
+        generated_t rest[2];
+        sampler.temperature = seed == 0 ? 0.0f : 1.0f;
+        sampler.top_k = seed % 3 == 1 ? 5 : 0;
+        sampler.repetition_penalty = seed % 2 ? 1.3f : 0.0f;
+        sampler.seed = seed;
+        session_options.sampler = &sampler;
+        session_options.grammar = grammar;
+        session_options.max_tokens = 390;
+        assert_status(llmir_session_create(loaded.model, pool, &session_options, &session,
+                                           &assert_status_error),
+                      LLMIR_STATUS_OK);
+        for (int turn = 0; turn < 2; ++turn) {
+            char text[8400];
+            size_t bytes = 0;
+            assert_status(llmir_session_feed(session, prompt, 3, &assert_status_error),
+                          LLMIR_STATUS_OK);
+            assert_status(llmir_session_next(session, &piece, &assert_status_error),
+                          LLMIR_STATUS_OK);
+            memcpy(text, piece.text, piece.text_bytes);
+            bytes = piece.text_bytes;
+            assert_status(llmir_session_fork(session, &fork, &assert_status_error),
+                          LLMIR_STATUS_OK);
+            generate(session, &rest[0]);
+            generate(fork, &rest[1]);
+            llmir_session_destroy(fork);
+            assert_int_equal(rest[0].bytes, rest[1].bytes);
+            assert_memory_equal(rest[0].text, rest[1].text, rest[0].bytes);
+            memcpy(text + bytes, rest[0].text, rest[0].bytes);
+            text[bytes + rest[0].bytes] = '\0';
+            if (rest[0].finish == LLMIR_FINISH_END) {
+                assert_true(accepts(&grammar->automaton, text));
+            }
+            llmir_session_reset(session);
+        }
+        llmir_session_destroy(session);
+    }
+    assert_int_equal(loaded.allocator.allocation_count, allocations);
+    llmir_pool_destroy(pool);
+    llmir_grammar_destroy(grammar);
+    tiny_unload(&loaded);
+}
+
+/* The greedy text under a grammar of two words ends with the second, without an end token. */
+static void test_grammar_whole_text_finishes(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    const int32_t prompt[2] = {80, 81};
+    llmir_session_options_t session_options = LLMIR_SESSION_OPTIONS_INIT;
+    tiny_loaded_t loaded;
+    generated_t made;
+    (void)state;
+    tiny_load(&loaded, &options, 1);
+    session_options.grammar =
+        grammar_of(&loaded, LLMIR_GRAMMAR_GBNF, "root ::= \"Hello\" \" world\"");
+    llmir_session_t* session = tiny_session(&loaded, &session_options);
+    assert_status(llmir_session_feed(session, prompt, 2, &assert_status_error), LLMIR_STATUS_OK);
+    generate(session, &made);
+    assert_string_equal(made.text, "Hello world");
+    assert_int_equal(made.finish, LLMIR_FINISH_END);
+    llmir_session_destroy(session);
+    llmir_grammar_destroy(session_options.grammar);
+    tiny_unload(&loaded);
+}
+
+/* What one session's steps have found serves the next ones: no walk is made again. */
+static void test_grammar_masks_are_kept(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    tiny_loaded_t loaded;
+    llmir_match_t match;
+    uint32_t bits[320 / 32 + 1];
+    int is_any = 0;
+    (void)state;
+    tiny_load(&loaded, &options, 1);
+    llmir_grammar_t* grammar = grammar_of(&loaded, LLMIR_GRAMMAR_GBNF, "root ::= [a-z]+");
+    assert_status(llmir_match_begin(&grammar->automaton, &match, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    for (int i = 0; i < 50; ++i) {
+        assert_status(llmir_grammar_allow(grammar, &match, bits, &is_any, &assert_status_error),
+                      LLMIR_STATUS_OK);
+        assert_status(
+            llmir_grammar_accept(grammar, &match, TINY_FIRST_BYTE + 'a', &assert_status_error),
+            LLMIR_STATUS_OK);
+    }
+    assert_int_equal(grammar->masks.walk_count, 3); /* the start, the first letter, the others */
+    llmir_grammar_destroy(grammar);
+    tiny_unload(&loaded);
+}
+
+/* Deep nesting is an error of the call, and leaves the match as it was. */
+static void test_grammar_nesting_has_a_bound(void** state) {
+    test_allocator_t counter = {0};
+    const llmir_allocator_t allocator = test_allocator(&counter);
+    llmir_automaton_t automaton;
+    llmir_match_t match;
+    llmir_match_t before;
+    (void)state;
+    assert_status(compile(&allocator, "root ::= \"(\" root \")\" | \"x\"", 0, &automaton,
+                          &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(llmir_match_begin(&automaton, &match, &assert_status_error), LLMIR_STATUS_OK);
+    for (uint32_t i = 0; i < LLMIR_MATCH_FRAMES - 1u; ++i) {
+        assert_status(
+            llmir_match_append(&automaton, &match, (const uint8_t*)"(", 1, &assert_status_error),
+            LLMIR_STATUS_OK);
+    }
+    before = match;
+    assert_status_message(
+        llmir_match_append(&automaton, &match, (const uint8_t*)"((((", 4, &assert_status_error),
+        LLMIR_STATUS_CAPACITY, "nested");
+    assert_memory_equal(&before, &match, sizeof(match));
+    release(&automaton);
+    test_allocator_check(&counter);
+}
+
+static llmir_status_t create_attempt(const llmir_allocator_t* allocator,
+                                     void* user,
+                                     llmir_error_t* error) {
+    llmir_automaton_t automaton;
+    (void)user;
+    const llmir_status_t status = compile(allocator, tree_schema, 1, &automaton, error);
+    release(&automaton);
+    return status;
+}
+
+static void test_grammar_refused_memory_leaks_nothing(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    tiny_loaded_t loaded;
+    size_t failures = 0;
+    (void)state;
+    assert_true(test_allocator_sweep(create_attempt, NULL) > 5);
+    tiny_load(&loaded, &options, 1);
+    for (;; ++failures) {
+        llmir_grammar_t* grammar = NULL;
+        const size_t live = loaded.allocator.live_count;
+        loaded.allocator.fail_at = loaded.allocator.allocation_count + failures + 1u;
+        const llmir_status_t status = llmir_grammar_create(
+            loaded.model, LLMIR_GRAMMAR_GBNF, words_grammar, strlen(words_grammar), &grammar, NULL);
+        loaded.allocator.fail_at = 0;
+        if (status == LLMIR_STATUS_OK) {
+            llmir_grammar_destroy(grammar);
+            break;
+        }
+        assert_int_equal(status, LLMIR_STATUS_OUT_OF_MEMORY);
+        assert_null(grammar);
+        assert_int_equal(loaded.allocator.live_count, live);
+    }
+    assert_true(failures > 5);
+    tiny_unload(&loaded);
+}
+
+static void test_grammar_wrong_arguments_fail(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    tiny_loaded_t loaded[2];
+    llmir_session_options_t session_options = LLMIR_SESSION_OPTIONS_INIT;
+    llmir_session_t* session = NULL;
+    llmir_grammar_t* grammar = NULL;
+    (void)state;
+    tiny_load(&loaded[0], &options, 1);
+    tiny_load(&loaded[1], &options, 1);
+    assert_status(
+        llmir_grammar_create(NULL, LLMIR_GRAMMAR_GBNF, "", 0, &grammar, &assert_status_error),
+        LLMIR_STATUS_INVALID_ARGUMENT);
+    assert_status(llmir_grammar_create(loaded[0].model, (llmir_grammar_kind_t)9, "", 0, &grammar,
+                                       &assert_status_error),
+                  LLMIR_STATUS_INVALID_ARGUMENT);
+    session_options.grammar = grammar_of(&loaded[0], LLMIR_GRAMMAR_GBNF, words_grammar);
+    assert_status_message(llmir_session_create(loaded[1].model, NULL, &session_options, &session,
+                                               &assert_status_error),
+                          LLMIR_STATUS_INVALID_ARGUMENT, "another model");
+    llmir_grammar_destroy(session_options.grammar);
+    llmir_grammar_destroy(NULL);
+    tiny_unload(&loaded[0]);
+    tiny_unload(&loaded[1]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grammar_gbnf_accepts_its_language),
+        cmocka_unit_test(test_grammar_schema_accepts_its_values),
+        cmocka_unit_test(test_grammar_errors_name_line_and_column),
+        cmocka_unit_test(test_grammar_mask_equals_trying_every_token),
+        cmocka_unit_test(test_grammar_output_is_in_the_language),
+        cmocka_unit_test(test_grammar_whole_text_finishes),
+        cmocka_unit_test(test_grammar_masks_are_kept),
+        cmocka_unit_test(test_grammar_nesting_has_a_bound),
+        cmocka_unit_test(test_grammar_refused_memory_leaks_nothing),
+        cmocka_unit_test(test_grammar_wrong_arguments_fail),
+    };
+    return cmocka_run_group_tests_name("grammar", tests, NULL, NULL);
+}
