@@ -156,7 +156,7 @@ static llmir_status_t parse_character(gbnf_parser_t* parser, uint32_t* out) {
                    ? LLMIR_STATUS_OK
                    : fail_at(parser, at, "a code point of Unicode");
     }
-    const char* found = at < parser->bytes && name != '\0' ? strchr(names, name) : NULL;
+    const char* found = at < parser->bytes ? memchr(names, name, sizeof(names) - 1u) : NULL;
     if (found == NULL) {
         return fail_at(parser, at, "an escape: n r t x u U \\ \" [ ] ^ - ' /");
     }
@@ -361,7 +361,7 @@ static llmir_status_t parse_repeat(gbnf_parser_t* parser, uint32_t* inout_node) 
     } else if (!take(parser, '*')) {
         return LLMIR_STATUS_OK;
     }
-    if (peek(parser) != '\0' && strchr("+?*{", peek(parser)) != NULL) {
+    if (memchr("+?*{", peek(parser), 4) != NULL) {
         return fail_at(parser, parser->at, "one repetition; parentheses make more");
     }
     node.first_child = *inout_node;

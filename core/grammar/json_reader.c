@@ -65,7 +65,7 @@ static llmir_status_t read_hex4(json_reader_t* reader, uint32_t* out) {
     static const char digits[] = "0123456789abcdef0123456789ABCDEF";
     *out = 0;
     for (int i = 0; i < 4; ++i) {
-        const char* found = peek(reader) != '\0' ? strchr(digits, peek(reader)) : NULL;
+        const char* found = memchr(digits, peek(reader), sizeof(digits) - 1u);
         if (found == NULL) {
             return fail_at(reader, "a hexadecimal digit");
         }
@@ -94,7 +94,7 @@ static llmir_status_t read_unicode(json_reader_t* reader) {
 static llmir_status_t read_escape(json_reader_t* reader) {
     static const char names[] = "\"\\/bfnrt";
     static const char values[] = "\"\\/\b\f\n\r\t";
-    const char* found = peek(reader) != '\0' ? strchr(names, peek(reader)) : NULL;
+    const char* found = memchr(names, peek(reader), sizeof(names) - 1u);
     if (take(reader, 'u')) {
         return read_unicode(reader);
     }

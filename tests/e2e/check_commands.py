@@ -89,6 +89,21 @@ class Commands(unittest.TestCase):
         self.assertEqual(texts[0], texts[1])
         self.assertNotEqual(texts[0], texts[2])
 
+    def test_chat_json_schema_and_grammar(self):
+        schema = e2e.WORK / "commands.schema"
+        schema.write_text('{"properties": {"n": {"type": "integer"}, "s": {"type": "string", "maxLength": 8}}, "required": ["n", "s"]}')
+        for seed in range(4):
+            answer = json.loads(self.chat("-p", "the", "--temperature", 1, "--seed", seed, "--json-schema", schema).stdout)
+            self.assertEqual(list(answer), ["n", "s"])
+            self.assertIsInstance(answer["n"], int)
+        grammar = e2e.WORK / "commands.gbnf"
+        grammar.write_text('root ::= ("red" | "green"){3}')
+        self.assertRegex(self.chat("-p", "the", "--grammar", grammar).stdout, r"^(red|green){3}\n$")
+        grammar.write_text('root ::= "red\n')
+        self.fails(1, "line 1, column", "llmir-chat", self.bundle, "-p", "x", "--grammar", grammar)
+        self.fails(1, "absent", "llmir-chat", self.bundle, "-p", "x", "--grammar", e2e.WORK / "absent")
+        self.fails(2, "one of them", "llmir-chat", self.bundle, "-p", "x", "--grammar", grammar, "--json-schema", schema)
+
     def test_chat_statistics_go_to_standard_error(self):
         result = self.chat("-p", "the", "--greedy", "-n", 4, "--stats")
         self.assertRegex(result.stderr, r"prompt \d+ tokens, [\d.]+ tokens/s; answer 4 tokens")

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-20}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- bundle gguf session tokenizer
+[ $# -gt 0 ] || set -- bundle gguf grammar session tokenizer
 build=build-fuzz
 jobs=$(getconf _NPROCESSORS_ONLN)
 
@@ -17,11 +17,13 @@ if [ ! -f $build/build.ninja ]; then
     rm -f $build.log
 fi
 
+has_seeds() { [ "$1" != grammar ] && [ "$1" != tokenizer ]; }
+
 # Targets of a fuzzer: itself and, where there is one, the program that writes its seeds.
 targets=""
 for name in "$@"; do
     targets="$targets fuzz_$name"
-    [ "$name" = tokenizer ] || targets="$targets ${name}_corpus"
+    if has_seeds "$name"; then targets="$targets ${name}_corpus"; fi
 done
 # shellcheck disable=SC2086
 cmake --build $build -j "$jobs" --target $targets >$build/build.log 2>&1 || { tail -n 60 $build/build.log >&2; exit 1; }
@@ -31,7 +33,7 @@ program() { find $build -name "$1" -type f -perm -u+x | head -n 1; }
 for name in "$@"; do
     corpus=$build/corpus/$name
     mkdir -p "$corpus" $build/findings
-    [ "$name" = tokenizer ] || "$(program "${name}_corpus")" "$corpus" >/dev/null
+    if has_seeds "$name"; then "$(program "${name}_corpus")" "$corpus" >/dev/null; fi
     "$(program "fuzz_$name")" "$corpus" -max_total_time="$seconds" -max_len=40000 -timeout=20 -rss_limit_mb=4096 \
         -artifact_prefix=$build/findings/"$name"- -print_final_stats=1 -verbosity=0 >"$build/$name.log" 2>&1 ||
         { tail -n 60 "$build/$name.log" >&2; echo "fuzz_$name: a finding, kept in $build/findings" >&2; exit 1; }
