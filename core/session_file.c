@@ -239,20 +239,43 @@ static llmir_status_t check_hash(session_stream_t* stream, llmir_error_t* error)
                : corrupt(error, "its bytes do not have its hash");
 }
 
+/* Brings the session's grammar to where the generation is. What a roll has forgotten of it is not
+ * there to be read again. */
+static llmir_status_t replay_grammar(llmir_session_t* session,
+                                     const llmir_session_record_t* record,
+                                     int32_t token,
+                                     llmir_error_t* error) {
+    if (session->grammar == NULL) {
+        return LLMIR_STATUS_OK;
+    }
+    const uint32_t sinks = session->overflow == LLMIR_OVERFLOW_ROLL ? session->sink_tokens : 0u;
+    if ((uint64_t)record->generated_count + sinks > session->position) {
+        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                          "saved session: it has rolled since its generation began, so that its "
+                          "grammar cannot go on");
+    }
+    return llmir_grammar_accept(session->grammar, session->match, token, error);
+}
+
 /* Sends the generation's tokens through the text stream again; all text but that of a token that
  * waits was delivered before. */
-static void replay_text(llmir_session_t* session, const llmir_session_record_t* record) {
+static llmir_status_t replay_text(llmir_session_t* session,
+                                  const llmir_session_record_t* record,
+                                  llmir_error_t* error) {
     const uint32_t count =
         record->generated_count < session->position ? record->generated_count : session->position;
     size_t bytes = 0;
     for (uint32_t i = session->position - count; i < session->position; ++i) {
-        (void)llmir_session_push_text(
-            session, *llmir_kv_pages_token(&session->pool->pages, &session->table, i));
+        const int32_t token = *llmir_kv_pages_token(&session->pool->pages, &session->table, i);
+        LLMIR_TRY(replay_grammar(session, record, token, error));
+        (void)llmir_session_push_text(session, token);
         (void)llmir_text_stream_take(&session->stream, &bytes);
     }
     if (record->pending >= 0) {
+        LLMIR_TRY(replay_grammar(session, record, record->pending, error));
         (void)llmir_session_push_text(session, record->pending);
     }
+    return LLMIR_STATUS_OK;
 }
 
 /* The tokens behind the last full page are computed: that gives their keys, and the logits. */
@@ -266,7 +289,7 @@ static llmir_status_t restore_tail(llmir_session_t* session,
     session->has_logits = record->has_logits != 0 && record->position != 0;
     memcpy(session->sampler.random, record->random, sizeof(record->random));
     if (record->finish == LLMIR_FINISH_NONE) {
-        replay_text(session, record);
+        LLMIR_TRY(replay_text(session, record, error));
     }
     session->pending = session->has_logits ? record->pending : -1;
     session->generated_count = record->generated_count;

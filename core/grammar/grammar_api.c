@@ -23,13 +23,17 @@ static llmir_status_t compile(llmir_grammar_t* grammar,
                               size_t bytes,
                               llmir_error_t* error) {
     llmir_vector_t gbnf;
+    llmir_error_t inner = {0};
     if (kind == LLMIR_GRAMMAR_GBNF) {
         return compile_gbnf(grammar, text, bytes, error);
     }
     llmir_status_t status =
         llmir_schema_to_gbnf(llmir_model_allocator(grammar->model), text, bytes, &gbnf, error);
     if (status == LLMIR_STATUS_OK) {
-        status = compile_gbnf(grammar, gbnf.data, gbnf.count, error);
+        status = compile_gbnf(grammar, gbnf.data, gbnf.count, &inner);
+        if (status != LLMIR_STATUS_OK) { /* its lines are not those of the schema */
+            (void)llmir_fail(error, status, "JSON schema, written as a %s", inner.message);
+        }
     }
     llmir_vector_free(&gbnf);
     return status;

@@ -38,14 +38,39 @@ static const uint32_t* members_of(const subset_builder_t* builder, subset_t subs
     return (const uint32_t*)builder->members.data + subset.begin;
 }
 
-/* Edges of a nondeterministic state, one after the other; NULL after the last. */
-static const llmir_nfa_edge_t* first_edge(const llmir_nfa_t* nfa, uint32_t state) {
-    const uint32_t index = *(const uint32_t*)llmir_vector_at(&nfa->states, state);
-    return index != LLMIR_NFA_NONE ? llmir_vector_at(&nfa->edges, index) : NULL;
+/* Goes through the edges of one kind of some states: of [index, end) of members, which may grow
+ * meanwhile. */
+typedef struct edge_walk {
+    const subset_builder_t* builder;
+    uint32_t index;
+    uint32_t end;
+    uint32_t kind; /* llmir_nfa_kind_t */
+    uint32_t next; /* edge of the state before `index`; LLMIR_NFA_NONE: none is left */
+} edge_walk_t;
+
+static edge_walk_t edges_of(const subset_builder_t* builder, uint32_t state, uint32_t kind) {
+    const subset_t subset = *subset_at(builder, state);
+    return (edge_walk_t){builder, subset.begin, subset.begin + subset.count, kind, LLMIR_NFA_NONE};
 }
 
-static const llmir_nfa_edge_t* next_edge(const llmir_nfa_t* nfa, const llmir_nfa_edge_t* edge) {
-    return edge->next != LLMIR_NFA_NONE ? llmir_vector_at(&nfa->edges, edge->next) : NULL;
+/* NULL after the last. */
+static const llmir_nfa_edge_t* take_edge(edge_walk_t* walk) {
+    const llmir_nfa_t* nfa = &walk->builder->nfa;
+    const uint32_t* members = walk->builder->members.data;
+    for (;;) {
+        if (walk->next == LLMIR_NFA_NONE) {
+            if (walk->index == walk->end) {
+                return NULL;
+            }
+            walk->next = *(const uint32_t*)llmir_vector_at(&nfa->states, members[walk->index++]);
+            continue;
+        }
+        const llmir_nfa_edge_t* edge = llmir_vector_at(&nfa->edges, walk->next);
+        walk->next = edge->next;
+        if (edge->kind == walk->kind) {
+            return edge;
+        }
+    }
 }
 
 /* ---- Making a set ---- */
@@ -95,13 +120,11 @@ static uint32_t hash_of(const uint32_t* members, size_t count) {
  * added; a new one if it is new, else the set is dropped again. */
 static llmir_status_t close_set(subset_builder_t* builder, size_t begin, uint32_t* out_state) {
     llmir_vector_t* members = &builder->members;
-    for (size_t i = begin; i < members->count; ++i) {
-        const uint32_t member = *(const uint32_t*)llmir_vector_at(members, i);
-        for (const llmir_nfa_edge_t* edge = first_edge(&builder->nfa, member); edge != NULL;
-             edge = next_edge(&builder->nfa, edge)) {
-            if (edge->kind == LLMIR_NFA_EMPTY) {
-                LLMIR_TRY(add_member(builder, edge->target));
-            }
+    for (uint32_t i = (uint32_t)begin; i < members->count; ++i) {
+        edge_walk_t walk = {builder, i, i + 1u, LLMIR_NFA_EMPTY, LLMIR_NFA_NONE};
+        for (const llmir_nfa_edge_t* edge = take_edge(&walk); edge != NULL;
+             edge = take_edge(&walk)) {
+            LLMIR_TRY(add_member(builder, edge->target));
         }
     }
     const subset_t made = {(uint32_t)begin, (uint32_t)(members->count - begin)};
@@ -143,14 +166,10 @@ static llmir_status_t step_byte(subset_builder_t* builder,
                                 uint32_t* out_state,
                                 int* out_is_empty) {
     const size_t begin = builder->members.count;
-    const subset_t subset = *subset_at(builder, state);
-    for (uint32_t i = 0; i < subset.count; ++i) {
-        for (const llmir_nfa_edge_t* edge =
-                 first_edge(&builder->nfa, members_of(builder, subset)[i]);
-             edge != NULL; edge = next_edge(&builder->nfa, edge)) {
-            if (edge->kind == LLMIR_NFA_BYTES && edge->low <= byte && byte <= edge->high) {
-                LLMIR_TRY(add_member(builder, edge->target));
-            }
+    edge_walk_t walk = edges_of(builder, state, LLMIR_NFA_BYTES);
+    for (const llmir_nfa_edge_t* edge = take_edge(&walk); edge != NULL; edge = take_edge(&walk)) {
+        if (edge->low <= byte && byte <= edge->high) {
+            LLMIR_TRY(add_member(builder, edge->target));
         }
     }
     *out_is_empty = builder->members.count == begin;
@@ -159,18 +178,12 @@ static llmir_status_t step_byte(subset_builder_t* builder,
 
 /* Marks where the set's byte edges begin and end: between two marks all bytes do the same. */
 static void find_cuts(const subset_builder_t* builder, uint32_t state, uint8_t cuts[257]) {
-    const subset_t subset = *subset_at(builder, state);
+    edge_walk_t walk = edges_of(builder, state, LLMIR_NFA_BYTES);
     memset(cuts, 0, 257);
     cuts[256] = 1;
-    for (uint32_t i = 0; i < subset.count; ++i) {
-        for (const llmir_nfa_edge_t* edge =
-                 first_edge(&builder->nfa, members_of(builder, subset)[i]);
-             edge != NULL; edge = next_edge(&builder->nfa, edge)) {
-            if (edge->kind == LLMIR_NFA_BYTES) {
-                cuts[edge->low] = 1;
-                cuts[edge->high + 1u] = 1;
-            }
-        }
+    for (const llmir_nfa_edge_t* edge = take_edge(&walk); edge != NULL; edge = take_edge(&walk)) {
+        cuts[edge->low] = 1;
+        cuts[edge->high + 1u] = 1;
     }
 }
 
@@ -206,14 +219,10 @@ static llmir_status_t state_behind_call(subset_builder_t* builder,
                                         uint32_t rule,
                                         uint32_t* out_state) {
     const size_t begin = builder->members.count;
-    const subset_t subset = *subset_at(builder, state);
-    for (uint32_t i = 0; i < subset.count; ++i) {
-        for (const llmir_nfa_edge_t* edge =
-                 first_edge(&builder->nfa, members_of(builder, subset)[i]);
-             edge != NULL; edge = next_edge(&builder->nfa, edge)) {
-            if (edge->kind == LLMIR_NFA_CALL && edge->rule == rule) {
-                LLMIR_TRY(add_member(builder, edge->target));
-            }
+    edge_walk_t walk = edges_of(builder, state, LLMIR_NFA_CALL);
+    for (const llmir_nfa_edge_t* edge = take_edge(&walk); edge != NULL; edge = take_edge(&walk)) {
+        if (edge->rule == rule) {
+            LLMIR_TRY(add_member(builder, edge->target));
         }
     }
     return close_set(builder, begin, out_state);
@@ -240,15 +249,9 @@ static llmir_status_t add_call(subset_builder_t* builder,
 
 static llmir_status_t add_call_edges(subset_builder_t* builder, uint32_t state) {
     const size_t first = builder->out->calls.count;
-    const subset_t subset = *subset_at(builder, state);
-    for (uint32_t i = 0; i < subset.count; ++i) {
-        for (const llmir_nfa_edge_t* edge =
-                 first_edge(&builder->nfa, members_of(builder, subset)[i]);
-             edge != NULL; edge = next_edge(&builder->nfa, edge)) {
-            if (edge->kind == LLMIR_NFA_CALL) {
-                LLMIR_TRY(add_call(builder, state, edge->rule, first));
-            }
-        }
+    edge_walk_t walk = edges_of(builder, state, LLMIR_NFA_CALL);
+    for (const llmir_nfa_edge_t* edge = take_edge(&walk); edge != NULL; edge = take_edge(&walk)) {
+        LLMIR_TRY(add_call(builder, state, edge->rule, first));
     }
     return LLMIR_STATUS_OK;
 }

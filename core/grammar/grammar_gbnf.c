@@ -50,7 +50,10 @@ static llmir_status_t fail_at(const gbnf_parser_t* parser, size_t at, const char
 
 /* The byte at the cursor; 0 at the end, which no grammar contains. */
 static char peek(const gbnf_parser_t* parser) {
-    return parser->at < parser->bytes ? parser->text[parser->at] : '\0';
+    if (parser->at == parser->bytes) {
+        return '\0';
+    }
+    return parser->text[parser->at];
 }
 
 static int take(gbnf_parser_t* parser, char wanted) {
@@ -349,6 +352,10 @@ static llmir_status_t parse_bounds(gbnf_parser_t* parser, uint32_t* least, uint3
                            : fail_at(parser, at, "a largest count that is not below the smallest");
 }
 
+static int is_repetition(char c) {
+    return c == '+' || c == '?' || c == '*' || c == '{';
+}
+
 /* Wraps the node in the repetition that follows it, if one does. */
 static llmir_status_t parse_repeat(gbnf_parser_t* parser, uint32_t* inout_node) {
     llmir_ast_node_t node = {.kind = LLMIR_AST_REPEAT, .most = LLMIR_AST_UNBOUNDED};
@@ -361,7 +368,7 @@ static llmir_status_t parse_repeat(gbnf_parser_t* parser, uint32_t* inout_node) 
     } else if (!take(parser, '*')) {
         return LLMIR_STATUS_OK;
     }
-    if (memchr("+?*{", peek(parser), 4) != NULL) {
+    if (is_repetition(peek(parser))) {
         return fail_at(parser, parser->at, "one repetition; parentheses make more");
     }
     node.first_child = *inout_node;

@@ -16,6 +16,10 @@ typedef struct mask_walk {
 
 /* ---- Walking ---- */
 
+static uint32_t smaller(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
 static void allow_tokens(const mask_walk_t* walk, uint32_t node) {
     const llmir_vocabulary_t* vocabulary = walk->masks->vocabulary;
     const uint32_t end = vocabulary->nodes[node + 1u].token_begin;
@@ -34,7 +38,8 @@ static void note_escape(mask_walk_t* walk, uint32_t node) {
 }
 
 /* Goes through the nodes [begin, end), which lie `base` deep, from the places of the space. Levels
- * are counted from there: level 0 are those places, level n what n bytes lead to. */
+ * are counted from there: level 0 are those places, level n what n bytes lead to; no level has more
+ * places than a match could keep, which also bounds the time. */
 static void walk_nodes(mask_walk_t* walk, uint32_t begin, uint32_t end, uint32_t base) {
     llmir_masks_t* masks = walk->masks;
     llmir_match_space_t* space = &masks->space;
@@ -47,6 +52,8 @@ static void walk_nodes(mask_walk_t* walk, uint32_t begin, uint32_t end, uint32_t
         const uint32_t level = nodes[i].depth - base - 1u;
         const uint32_t from = masks->place_levels[level];
         space->place_count = masks->place_levels[level + 1u];
+        space->place_capacity =
+            smaller(WALK_PLACES, space->place_count + (uint32_t)LLMIR_MATCH_PLACES);
         space->frame_count = masks->frame_levels[level];
         llmir_match_step(space, from, space->place_count - from, nodes[i].byte);
         const int is_alive = space->place_count > masks->place_levels[level + 1u];
@@ -70,6 +77,7 @@ static void enter_with_stack(llmir_masks_t* masks,
     memcpy(space->frames, match->frames, match->frame_count * sizeof(*space->frames));
     space->frame_count = match->frame_count;
     space->place_count = 0;
+    space->place_capacity = LLMIR_MATCH_PLACES;
     llmir_match_enter(space, place, 0, 0);
 }
 
@@ -152,6 +160,7 @@ static void add_place_tokens(llmir_masks_t* masks,
     llmir_mask_entry_t* entry = find_entry(masks, place.state, returns_to);
     if (entry->state == LLMIR_MASK_EMPTY && !fill_entry(masks, entry, place.state, returns_to)) {
         mask_walk_t walk = {masks, bits, NULL, 0, 0};
+        masks->space.is_full = 0; /* with the whole stack known it may fit */
         enter_with_stack(masks, match, place);
         walk_nodes(&walk, NODE_ROOT, masks->vocabulary->node_count, 0);
         return;
@@ -177,10 +186,10 @@ llmir_status_t llmir_masks_find(llmir_masks_t* masks,
             add_place_tokens(masks, match, match->places[i], out_bits);
         }
     }
-    return masks->space.is_full
-               ? llmir_fail(error, LLMIR_STATUS_CAPACITY,
-                            "grammar: some token may be read in more than %u ways", WALK_PLACES)
-               : LLMIR_STATUS_OK;
+    return masks->space.is_full ? llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                                             "grammar: some token may be read in more than %u ways",
+                                             LLMIR_MATCH_PLACES)
+                                : LLMIR_STATUS_OK;
 }
 
 /* ---- Memory ---- */

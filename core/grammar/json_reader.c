@@ -24,7 +24,10 @@ static llmir_status_t fail_at(const json_reader_t* reader, const char* expected)
 }
 
 static char peek(const json_reader_t* reader) {
-    return reader->at < reader->bytes ? reader->text[reader->at] : '\0';
+    if (reader->at == reader->bytes) {
+        return '\0';
+    }
+    return reader->text[reader->at];
 }
 
 static int take(json_reader_t* reader, char wanted) {
@@ -75,7 +78,7 @@ static llmir_status_t read_hex4(json_reader_t* reader, uint32_t* out) {
     return LLMIR_STATUS_OK;
 }
 
-/* \uXXXX, or two of them for a character beyond the first 65536. */
+/* The digits behind \u, or two such escapes for a character beyond the first 65536. */
 static llmir_status_t read_unicode(json_reader_t* reader) {
     uint8_t utf8[4];
     uint32_t c = 0;

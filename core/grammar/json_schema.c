@@ -1,6 +1,8 @@
 /* JSON schema to GBNF: a rule s<node> for each schema that is reached. What a schema allows is
- * never widened; what is left out (other orders of properties, undeclared ones, long white space)
- * narrows it. A keyword that would narrow it in a way that is not supported is an error. */
+ * never widened, but for oneOf, which is read as anyOf; what is left out (other orders of
+ * properties, undeclared ones, long white space) narrows it. A keyword that would narrow it in a
+ * way that is not supported is an error, and so are keywords side by side that would have to be
+ * joined. */
 #include <stdio.h>
 
 #include "core/grammar/grammar.h"
@@ -121,6 +123,9 @@ static llmir_status_t put_schema(schema_writer_t* writer, uint32_t node) {
             return LLMIR_STATUS_OK;
         }
     }
+    if (writer->pending.count == LLMIR_GRAMMAR_MAX_RULES) {
+        return fail_at(writer, LLMIR_STATUS_UNSUPPORTED, node, "more than 4096 schemas");
+    }
     return llmir_vector_append(&writer->pending, &node, 1, "JSON schema", writer->error);
 }
 
@@ -145,6 +150,55 @@ static llmir_status_t check_keywords(const schema_writer_t* writer, uint32_t nod
         }
     }
     return LLMIR_STATUS_OK;
+}
+
+/* Keywords that say all there is to say, of which a schema may have one, and those of a type. */
+static const char* const whole_keywords[] = {"$ref", "const", "enum", "anyOf", "oneOf", "allOf"};
+static const struct {
+    const char* keyword;
+    const char* type; /* that is meant where none is given */
+} typed_keywords[] = {
+    {"properties", "object"}, {"required", "object"},  {"additionalProperties", "object"},
+    {"items", "array"},       {"minItems", "array"},   {"maxItems", "array"},
+    {"minLength", "string"},  {"maxLength", "string"}, {"format", "string"}};
+
+/* The type that the schema's keywords are of; NULL if it has none of them. */
+static const char* implied_type(const schema_writer_t* writer, uint32_t node) {
+    for (size_t i = 0; i < sizeof(typed_keywords) / sizeof(typed_keywords[0]); ++i) {
+        if (member(writer, node, typed_keywords[i].keyword) != LLMIR_JSON_NONE) {
+            return typed_keywords[i].type;
+        }
+    }
+    return NULL;
+}
+
+/* Nothing stands beside a keyword that says all, but for a type beside values. */
+static llmir_status_t check_siblings(const schema_writer_t* writer, uint32_t node) {
+    const int has_type = member(writer, node, "type") != LLMIR_JSON_NONE;
+    const int has_values = member(writer, node, "const") != LLMIR_JSON_NONE ||
+                           member(writer, node, "enum") != LLMIR_JSON_NONE;
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof(whole_keywords) / sizeof(whole_keywords[0]); ++i) {
+        count += member(writer, node, whole_keywords[i]) != LLMIR_JSON_NONE ? 1u : 0u;
+    }
+    if (count == 0 ||
+        (count == 1 && implied_type(writer, node) == NULL && (!has_type || has_values))) {
+        return LLMIR_STATUS_OK;
+    }
+    return fail_at(writer, LLMIR_STATUS_UNSUPPORTED, node,
+                   "$ref, const, enum, anyOf, oneOf or allOf stands beside another keyword");
+}
+
+/* A keyword's value, if it has one, is of this kind. */
+static llmir_status_t check_kind(const schema_writer_t* writer,
+                                 uint32_t node,
+                                 const char* key,
+                                 uint32_t kind,
+                                 const char* message) {
+    const uint32_t value = member(writer, node, key);
+    return value == LLMIR_JSON_NONE || llmir_json_at(&writer->json, value)->kind == kind
+               ? LLMIR_STATUS_OK
+               : fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, value, message);
 }
 
 /* The value of a count; `fallback` where the schema has none. */
@@ -187,7 +241,10 @@ static llmir_status_t put_string(schema_writer_t* writer, uint32_t node) {
     }
     for (size_t i = 0; format != LLMIR_JSON_NONE && i < sizeof(formats) / sizeof(formats[0]); ++i) {
         if (llmir_json_is(&writer->json, format, formats[i].format)) {
-            return put(writer, formats[i].rule);
+            return least == 0 && most == LLMIR_AST_UNBOUNDED
+                       ? put(writer, formats[i].rule)
+                       : fail_at(writer, LLMIR_STATUS_UNSUPPORTED, format,
+                                 "it has a length of its own; leave out minLength and maxLength");
         }
     }
     if (least == 0 && most == LLMIR_AST_UNBOUNDED) {
@@ -223,12 +280,17 @@ static llmir_status_t put_array(schema_writer_t* writer, uint32_t node) {
 
 /* ---- Objects ---- */
 
+/* The first element or member of a keyword's value; LLMIR_JSON_NONE if there is none. */
+static uint32_t first_of(const schema_writer_t* writer, uint32_t node, const char* key) {
+    const uint32_t value = member(writer, node, key);
+    return value != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, value)->first_child
+                                    : LLMIR_JSON_NONE;
+}
+
 static int is_required(const schema_writer_t* writer, uint32_t node, uint32_t key) {
-    const uint32_t list = member(writer, node, "required");
     const llmir_json_node_t* name = llmir_json_at(&writer->json, key);
-    for (uint32_t i = list != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, list)->first_child
-                                              : LLMIR_JSON_NONE;
-         i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
+    for (uint32_t i = first_of(writer, node, "required"); i != LLMIR_JSON_NONE;
+         i = llmir_json_at(&writer->json, i)->next) {
         const llmir_json_node_t* at = llmir_json_at(&writer->json, i);
         const char* strings = writer->json.strings.data;
         if (at->kind == LLMIR_JSON_STRING && at->value_bytes == name->value_bytes &&
@@ -242,20 +304,19 @@ static int is_required(const schema_writer_t* writer, uint32_t node, uint32_t ke
 
 /* Every name in `required` is a property. */
 static llmir_status_t check_required(const schema_writer_t* writer, uint32_t node, uint32_t first) {
-    const uint32_t list = member(writer, node, "required");
     uint32_t wanted = 0;
     uint32_t found = 0;
-    for (uint32_t i = list != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, list)->first_child
-                                              : LLMIR_JSON_NONE;
-         i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
+    for (uint32_t i = first_of(writer, node, "required"); i != LLMIR_JSON_NONE;
+         i = llmir_json_at(&writer->json, i)->next) {
         wanted += 1u;
     }
     for (uint32_t i = first; i != LLMIR_JSON_NONE; i = llmir_json_at(&writer->json, i)->next) {
         found += is_required(writer, node, i) ? 1u : 0u;
     }
-    return wanted == found ? LLMIR_STATUS_OK
-                           : fail_at(writer, LLMIR_STATUS_UNSUPPORTED, list,
-                                     "expected each name in 'properties', once");
+    return wanted == found
+               ? LLMIR_STATUS_OK
+               : fail_at(writer, LLMIR_STATUS_UNSUPPORTED, member(writer, node, "required"),
+                         "expected each name in 'properties', once");
 }
 
 static llmir_status_t put_property(schema_writer_t* writer, uint32_t key) {
@@ -265,45 +326,45 @@ static llmir_status_t put_property(schema_writer_t* writer, uint32_t key) {
     return put(writer, " ws");
 }
 
-/* The rules of an object's properties, in their order: s<node>-<key> is what may follow from that
- * property on where none has come yet, r<node>-<key> where one has. */
+/* What may follow from the property `key` on: s<node>-<key> where none has come yet, r<node>-<key>
+ * where one has. */
+static llmir_status_t put_property_rule(schema_writer_t* writer,
+                                        uint32_t node,
+                                        uint32_t key,
+                                        const char* prefix) {
+    const uint32_t next = llmir_json_at(&writer->json, key)->next;
+    LLMIR_TRY(put_name(writer, prefix, node, key));
+    LLMIR_TRY(put(writer, prefix[0] == 'r' ? " ::= \",\" ws " : " ::= "));
+    LLMIR_TRY(put_property(writer, key));
+    if (next != LLMIR_JSON_NONE) {
+        LLMIR_TRY(put(writer, " "));
+        LLMIR_TRY(put_name(writer, "r", node, next));
+    }
+    if (!is_required(writer, node, key)) {
+        LLMIR_TRY(put(writer, " | "));
+        LLMIR_TRY(next != LLMIR_JSON_NONE ? put_name(writer, prefix, node, next)
+                                          : put(writer, "\"\""));
+    }
+    return put(writer, "\n");
+}
+
+/* The rules of an object's properties, in their order. */
 static llmir_status_t put_property_rules(schema_writer_t* writer, uint32_t node, uint32_t first) {
     for (uint32_t key = first; key != LLMIR_JSON_NONE;
          key = llmir_json_at(&writer->json, key)->next) {
-        const uint32_t next = llmir_json_at(&writer->json, key)->next;
-        const int is_needed = is_required(writer, node, key);
-        for (int is_rest = 0; is_rest < 2; ++is_rest) {
-            const char* prefix = is_rest ? "r" : "s";
-            LLMIR_TRY(put_name(writer, prefix, node, key));
-            LLMIR_TRY(put(writer, is_rest ? " ::= \",\" ws " : " ::= "));
-            LLMIR_TRY(put_property(writer, key));
-            if (next != LLMIR_JSON_NONE) {
-                LLMIR_TRY(put(writer, " "));
-                LLMIR_TRY(put_name(writer, "r", node, next));
-            }
-            if (!is_needed) {
-                LLMIR_TRY(put(writer, next != LLMIR_JSON_NONE ? " | " : " | \"\""));
-                if (next != LLMIR_JSON_NONE) {
-                    LLMIR_TRY(put_name(writer, prefix, node, next));
-                }
-            }
-            LLMIR_TRY(put(writer, "\n"));
-        }
+        LLMIR_TRY(put_property_rule(writer, node, key, "s"));
+        LLMIR_TRY(put_property_rule(writer, node, key, "r"));
     }
     return LLMIR_STATUS_OK;
 }
 
-static uint32_t first_property(const schema_writer_t* writer, uint32_t node) {
-    const uint32_t properties = member(writer, node, "properties");
-    return properties != LLMIR_JSON_NONE ? llmir_json_at(&writer->json, properties)->first_child
-                                         : LLMIR_JSON_NONE;
-}
-
 static llmir_status_t put_object(schema_writer_t* writer, uint32_t node) {
-    const uint32_t first = first_property(writer, node);
+    const uint32_t first = first_of(writer, node, "properties");
     const uint32_t more = member(writer, node, "additionalProperties");
     const int is_closed =
         more != LLMIR_JSON_NONE && llmir_json_at(&writer->json, more)->kind == LLMIR_JSON_FALSE;
+    LLMIR_TRY(check_kind(writer, node, "properties", LLMIR_JSON_OBJECT, "expected an object"));
+    LLMIR_TRY(check_kind(writer, node, "required", LLMIR_JSON_ARRAY, "expected a list of names"));
     LLMIR_TRY(check_required(writer, node, first));
     if (first != LLMIR_JSON_NONE) {
         if (more != LLMIR_JSON_NONE && !is_closed) {
@@ -350,11 +411,6 @@ static llmir_status_t put_element_schema(schema_writer_t* writer, uint32_t node,
     return put_schema(writer, element);
 }
 
-static llmir_status_t put_element_value(schema_writer_t* writer, uint32_t node, uint32_t element) {
-    (void)node;
-    return put_literal(writer, element);
-}
-
 static llmir_status_t put_type(schema_writer_t* writer, uint32_t node, uint32_t type) {
     static const char* const plain[] = {"integer", "number", "boolean", "null"};
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); ++i) {
@@ -373,6 +429,52 @@ static llmir_status_t put_type(schema_writer_t* writer, uint32_t node, uint32_t 
     }
     return fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, type,
                    "expected a type: string integer number boolean null array object");
+}
+
+/* A schema that has no type. */
+static llmir_status_t put_implied_type(schema_writer_t* writer, uint32_t node) {
+    const char* type = implied_type(writer, node);
+    if (type == NULL) {
+        return put(writer, "value");
+    }
+    return type[0] == 'o'   ? put_object(writer, node)
+           : type[0] == 'a' ? put_array(writer, node)
+                            : put_string(writer, node);
+}
+
+/* Whether a number is written as a whole one. */
+static int is_whole(const schema_writer_t* writer, const llmir_json_node_t* number) {
+    int is_plain = 1;
+    for (uint32_t i = 0; i < number->text_bytes; ++i) {
+        const char c = writer->json.text[number->offset + i];
+        is_plain &= (c >= '0' && c <= '9') || c == '-';
+    }
+    return is_plain;
+}
+
+/* Whether a value is of the type that a name stands for. */
+static int is_of_type(const schema_writer_t* writer, uint32_t name, uint32_t value) {
+    static const char* const names[] = {"null",   "boolean", "boolean", "number",
+                                        "string", "array",   "object"};
+    const llmir_json_node_t* at = llmir_json_at(&writer->json, value);
+    return llmir_json_is(&writer->json, name, names[at->kind]) ||
+           (llmir_json_is(&writer->json, name, "integer") && at->kind == LLMIR_JSON_NUMBER &&
+            is_whole(writer, at));
+}
+
+/* A value of enum or const; it must be of the schema's type or of one of its types. */
+static llmir_status_t put_value(schema_writer_t* writer, uint32_t node, uint32_t value) {
+    const uint32_t type = member(writer, node, "type");
+    int is_fit = type == LLMIR_JSON_NONE || is_of_type(writer, type, value);
+    if (!is_fit && llmir_json_at(&writer->json, type)->kind == LLMIR_JSON_ARRAY) {
+        for (uint32_t i = first_of(writer, node, "type"); i != LLMIR_JSON_NONE;
+             i = llmir_json_at(&writer->json, i)->next) {
+            is_fit |= is_of_type(writer, i, value);
+        }
+    }
+    return is_fit ? put_literal(writer, value)
+                  : fail_at(writer, LLMIR_STATUS_INVALID_ARGUMENT, value,
+                            "the value is not of the schema's type");
 }
 
 /* The schema that "#", "#/$defs/NAME" or another path of keys names. */
@@ -413,10 +515,10 @@ static llmir_status_t put_body(schema_writer_t* writer, uint32_t node) {
         return put_schema(writer, target);
     }
     if (constant != LLMIR_JSON_NONE) {
-        return put_literal(writer, constant);
+        return put_value(writer, node, constant);
     }
     if (values != LLMIR_JSON_NONE) {
-        return put_choice(writer, node, values, put_element_value);
+        return put_choice(writer, node, values, put_value);
     }
     for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); ++i) {
         const uint32_t list = member(writer, node, choices[i]);
@@ -436,11 +538,7 @@ static llmir_status_t put_body(schema_writer_t* writer, uint32_t node) {
                    ? put_choice(writer, node, type, put_type)
                    : put_type(writer, node, type);
     }
-    if (first_property(writer, node) != LLMIR_JSON_NONE) {
-        return put_object(writer, node);
-    }
-    return member(writer, node, "items") != LLMIR_JSON_NONE ? put_array(writer, node)
-                                                            : put(writer, "value");
+    return put_implied_type(writer, node);
 }
 
 static llmir_status_t put_rule(schema_writer_t* writer, uint32_t node) {
@@ -455,9 +553,10 @@ static llmir_status_t put_rule(schema_writer_t* writer, uint32_t node) {
                        "expected a schema: an object or true");
     }
     LLMIR_TRY(check_keywords(writer, node));
+    LLMIR_TRY(check_siblings(writer, node));
     LLMIR_TRY(put_body(writer, node));
     LLMIR_TRY(put(writer, "\n"));
-    return put_property_rules(writer, node, first_property(writer, node));
+    return put_property_rules(writer, node, first_of(writer, node, "properties"));
 }
 
 llmir_status_t llmir_schema_to_gbnf(const llmir_allocator_t* allocator,

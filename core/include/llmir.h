@@ -4,6 +4,9 @@
  *   model     a bundle (model.llmir), mapped and checked     llmir_model_load_file
  *   pool      memory in which sessions run together          llmir_pool_create (optional)
  *   session   one conversation: its KV pages, its sampler    llmir_session_create
+ *   grammar   what a session's text must be, for any number  llmir_grammar_create (optional)
+ *
+ * It is the whole manual of the library, and therefore longer than other files.
  *
  * Conventions, valid unless a comment says otherwise:
  * - Every fallible call returns a status and takes an `llmir_error_t*` last (NULL allowed) that
@@ -390,6 +393,8 @@ typedef enum llmir_grammar_kind {
  * Owns:    the model must outlive it; sessions that use it must go first.
  * Threads: any number of sessions on any threads may use one grammar at once.
  * Memory:  all that it will ever take, from the runtime's allocator.
+ * Time:    the first token at each place of a grammar costs a look at the whole vocabulary, a few
+ *          milliseconds, in which llmir_session_cancel is not seen; what is found is kept.
  * Errors:  INVALID_ARGUMENT with line and column; UNSUPPORTED (a keyword of a schema; a bundle
  *          without tokenizer); OUT_OF_MEMORY. Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_grammar_create(const llmir_model_t* model,
@@ -599,7 +604,8 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_save(llmir_session_t* se
                                                              void* user,
                                                              llmir_error_t* error);
 
-/* Makes the session what was saved; it goes on with the same bits, in a pool of any size that has
+/* Makes the session what was saved; its options, the grammar among them, are to be those of the one
+ * that was saved. It goes on with the same bits, in a pool of any size that has
  * room. Computes up to one page of tokens. The data may come from anywhere: what is not a saved
  * session of this bundle is refused, and restored pages are not shared with other sessions. On
  * failure the session is empty, as after llmir_session_reset.

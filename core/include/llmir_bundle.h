@@ -14,6 +14,8 @@
  *   | ...                |
  *   +--------------------+ file_bytes
  *
+ * It is one file, however long, because it is one format.
+ *
  * Rules for readers: skip sections of unknown kind; check every offset, count and size against the
  * enclosing section before use; never trust a string to be terminated. Rules for writers: zero all
  * padding and reserved fields, so that equal input gives equal bytes. */

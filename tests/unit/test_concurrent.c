@@ -10,6 +10,7 @@
 
 typedef struct worker {
     llmir_model_t* model;
+    llmir_grammar_t* grammar; /* NULL: none */
     uint64_t seed;
     int32_t ids[STEPS];
     llmir_status_t status;
@@ -25,6 +26,7 @@ static llmir_status_t generate(worker_t* worker, llmir_error_t* error) {
     sampler.seed = worker->seed;
     options.sampler = &sampler;
     options.flags = LLMIR_SESSION_IGNORE_END;
+    options.grammar = worker->grammar;
     tiny_ids(worker->seed, 320, prompt, 30);
     llmir_status_t status = llmir_session_create(worker->model, NULL, &options, &session, error);
     if (status == LLMIR_STATUS_OK) {
@@ -44,7 +46,7 @@ static void work(void* user) {
     worker->status = generate(worker, NULL);
 }
 
-static void test_concurrent_sessions_of_one_model_do_not_disturb_each_other(void** state) {
+static void check_threads(const char* grammar_text) {
     tiny_options_t options = tiny_options_default();
     worker_t alone[THREADS] = {0};
     worker_t together[THREADS] = {0};
@@ -52,7 +54,7 @@ static void test_concurrent_sessions_of_one_model_do_not_disturb_each_other(void
     llmir_runtime_options_t runtime_options = LLMIR_RUNTIME_OPTIONS_INIT;
     llmir_runtime_t* runtime = NULL;
     llmir_model_t* model = NULL;
-    (void)state;
+    llmir_grammar_t* grammar = NULL;
     options.layout = LLMIR_LAYOUT_PANEL_U4;
     tiny_bundle_t bundle = tiny_bundle_build(&options);
     runtime_options.thread_count = 2;
@@ -61,8 +63,13 @@ static void test_concurrent_sessions_of_one_model_do_not_disturb_each_other(void
     assert_status(llmir_model_load_memory(runtime, bundle.data, bundle.bytes, NULL, &model,
                                           &assert_status_error),
                   LLMIR_STATUS_OK);
+    if (grammar_text != NULL) {
+        assert_status(llmir_grammar_create(model, LLMIR_GRAMMAR_GBNF, grammar_text,
+                                           strlen(grammar_text), &grammar, &assert_status_error),
+                      LLMIR_STATUS_OK);
+    }
     for (uint32_t i = 0; i < THREADS; ++i) {
-        alone[i] = together[i] = (worker_t){.model = model, .seed = i + 1};
+        alone[i] = together[i] = (worker_t){.model = model, .grammar = grammar, .seed = i + 1};
         assert_status(generate(&alone[i], &assert_status_error), LLMIR_STATUS_OK);
     }
     for (uint32_t i = 0; i < THREADS; ++i) {
@@ -76,14 +83,27 @@ static void test_concurrent_sessions_of_one_model_do_not_disturb_each_other(void
         assert_int_equal(together[i].status, LLMIR_STATUS_OK);
         assert_memory_equal(together[i].ids, alone[i].ids, sizeof(alone[i].ids));
     }
+    llmir_grammar_destroy(grammar);
     llmir_model_destroy(model);
     llmir_runtime_destroy(runtime);
     tiny_bundle_free(&bundle);
 }
 
+static void test_concurrent_sessions_of_one_model_do_not_disturb_each_other(void** state) {
+    (void)state;
+    check_threads(NULL);
+}
+
+/* They share the grammar's kept masks. */
+static void test_concurrent_sessions_of_one_grammar_do_not_disturb_each_other(void** state) {
+    (void)state;
+    check_threads("root ::= ([a-z]{1,8} [ .,] | \"(\" root \")\")+");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_concurrent_sessions_of_one_model_do_not_disturb_each_other),
+        cmocka_unit_test(test_concurrent_sessions_of_one_grammar_do_not_disturb_each_other),
     };
     return cmocka_run_group_tests_name("concurrent", tests, NULL, NULL);
 }

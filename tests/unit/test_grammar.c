@@ -145,6 +145,8 @@ static void test_grammar_schema_accepts_its_values(void** state) {
          "\"$defs\": {\"\xc3\xa9\xf0\x9f\x98\x80\": {\"type\": \"null\"}}}",
          {"{}", "{\"a\": null}"},
          {"{\"a\": 1}"}},
+        {"{\"maxItems\": 1}", {"[]", "[\"a\"]"}, {"[1, 2]", "1"}},
+        {"{\"enum\": [1, null], \"type\": [\"integer\", \"null\"]}", {"1", "null"}, {"2"}},
         {"{\"type\": \"string\", \"minLength\": 2}",
          {"\"ab\"", "\"\xc3\xa9\\u0041\""},
          {"\"a\"", "ab"}},
@@ -186,6 +188,16 @@ static void test_grammar_errors_name_line_and_column(void** state) {
         {"[", 1, "JSON: line 1"},
         {"{\"enum\": []}", 1, "expected a list"},
         {"{\"type\": \"array\", \"minItems\": 2, \"maxItems\": 1}", 1, "minItems above"},
+        {"{\"type\": \"object\", \"properties\": [true]}", 1, "column 34: expected an object"},
+        {"{\"properties\": {}, \"required\": {\"a\": 1}}", 1, "expected a list of names"},
+        {"{\"anyOf\": [true], \"type\": \"string\"}", 1, "beside another keyword"},
+        {"{\"$ref\": \"#/x\", \"minLength\": 1}", 1, "beside another keyword"},
+        {"{\"enum\": [1], \"const\": 1}", 1, "beside another keyword"},
+        {"{\"enum\": [1, \"a\"], \"type\": \"integer\"}", 1, "column 14: the value is not of"},
+        {"{\"const\": 1.5, \"type\": [\"integer\", \"null\"]}", 1, "the value is not of"},
+        {"{\"format\": \"date\", \"maxLength\": 3}", 1, "a length of its own"},
+        {"{\"type\": [7]}", 1, "expected a type"},
+        {"{\"properties\": {\"a\": 1}}", 1, "expected a schema"},
     };
     test_allocator_t counter = {0};
     const llmir_allocator_t allocator = test_allocator(&counter);
@@ -359,6 +371,82 @@ static void test_grammar_output_is_in_the_language(void** state) {
     tiny_unload(&loaded);
 }
 
+typedef struct saved {
+    uint8_t data[1u << 16];
+    size_t bytes;
+    size_t taken;
+} saved_t;
+
+static llmir_status_t save_bytes(const void* data, size_t bytes, void* user) {
+    saved_t* saved = user;
+    if (bytes > sizeof(saved->data) - saved->bytes) {
+        return LLMIR_STATUS_CAPACITY;
+    }
+    memcpy(saved->data + saved->bytes, data, bytes);
+    saved->bytes += bytes;
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t load_bytes(void* data, size_t bytes, void* user) {
+    saved_t* saved = user;
+    if (bytes > saved->bytes - saved->taken) {
+        return LLMIR_STATUS_IO;
+    }
+    memcpy(data, saved->data + saved->taken, bytes);
+    saved->taken += bytes;
+    return LLMIR_STATUS_OK;
+}
+
+/* A session saved in the middle of a text goes on where the grammar stood; one with another grammar
+ * refuses it. */
+static void test_grammar_restored_session_goes_on(void** state) {
+    static saved_t saved;
+    const tiny_options_t options = tiny_options_default();
+    const int32_t prompt[4] = {90, 91, 92, 93};
+    llmir_sampler_options_t sampler = LLMIR_SAMPLER_OPTIONS_INIT;
+    llmir_session_options_t session_options = LLMIR_SESSION_OPTIONS_INIT;
+    tiny_loaded_t loaded;
+    generated_t made[2];
+    llmir_piece_t piece;
+    (void)state;
+    tiny_load(&loaded, &options, 1);
+    llmir_grammar_t* grammar = grammar_of(&loaded, LLMIR_GRAMMAR_JSON_SCHEMA, tree_schema);
+    llmir_grammar_t* other = grammar_of(&loaded, LLMIR_GRAMMAR_GBNF, words_grammar);
+    sampler.temperature = 1.0f;
+    session_options.sampler = &sampler;
+    session_options.grammar = grammar;
+    session_options.context_tokens = 256;
+    session_options.max_tokens = 120;
+    memset(&saved, 0, sizeof(saved));
+    llmir_session_t* a = tiny_session(&loaded, &session_options);
+    llmir_session_t* b = tiny_session(&loaded, &session_options);
+    session_options.grammar = other;
+    llmir_session_t* c = tiny_session(&loaded, &session_options);
+    assert_status(llmir_session_feed(a, prompt, 4, &assert_status_error), LLMIR_STATUS_OK);
+    for (int i = 0; i < 7; ++i) {
+        assert_status(llmir_session_next(a, &piece, &assert_status_error), LLMIR_STATUS_OK);
+        assert_int_equal(piece.finish, LLMIR_FINISH_NONE);
+    }
+    assert_status(llmir_session_save(a, save_bytes, &saved, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_session_restore(b, load_bytes, &saved, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_memory_equal(b->match, a->match, offsetof(llmir_match_t, frames));
+    generate(a, &made[0]);
+    generate(b, &made[1]);
+    assert_int_equal(made[0].bytes, made[1].bytes);
+    assert_memory_equal(made[0].text, made[1].text, made[0].bytes);
+    saved.taken = 0;
+    assert_status_message(llmir_session_restore(c, load_bytes, &saved, &assert_status_error),
+                          LLMIR_STATUS_INVALID_ARGUMENT, "does not allow");
+    assert_int_equal(llmir_session_position(c), 0);
+    llmir_session_destroy(a);
+    llmir_session_destroy(b);
+    llmir_session_destroy(c);
+    llmir_grammar_destroy(grammar);
+    llmir_grammar_destroy(other);
+    tiny_unload(&loaded);
+}
+
 /* The greedy text under a grammar of two words ends with the second, without an end token. */
 static void test_grammar_whole_text_finishes(void** state) {
     const tiny_options_t options = tiny_options_default();
@@ -498,6 +586,7 @@ int main(void) {
         cmocka_unit_test(test_grammar_errors_name_line_and_column),
         cmocka_unit_test(test_grammar_mask_equals_trying_every_token),
         cmocka_unit_test(test_grammar_output_is_in_the_language),
+        cmocka_unit_test(test_grammar_restored_session_goes_on),
         cmocka_unit_test(test_grammar_whole_text_finishes),
         cmocka_unit_test(test_grammar_masks_are_kept),
         cmocka_unit_test(test_grammar_nesting_has_a_bound),
