@@ -61,8 +61,9 @@ static inline llmir_status_t llmir_vector_append(llmir_vector_t* vector,
     return LLMIR_STATUS_OK;
 }
 
+/* The place of an element, or the end; NULL for an array that never held any. */
 static inline void* llmir_vector_at(const llmir_vector_t* vector, size_t index) {
-    return (char*)vector->data + index * vector->element_bytes;
+    return vector->data != NULL ? (char*)vector->data + index * vector->element_bytes : NULL;
 }
 
 /* Frees the elements; the array is empty and may be used again. */

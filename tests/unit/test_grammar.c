@@ -80,6 +80,7 @@ static void check_languages(const language_t* languages, size_t count, int is_sc
 
 static void test_grammar_gbnf_accepts_its_language(void** state) {
     const language_t languages[] = {
+        {"root ::= \"\"", {""}, {"a"}},
         {"root ::= \"yes\" | \"no\"", {"yes", "no"}, {"", "y", "yess", "maybe"}},
         {"root ::= [a-c]+ \"-\"? [^a-z]{2}",
          {"abc-12", "a++", "b\xc3\xa9\xe2\x82\xac"},
