@@ -34,9 +34,9 @@ for name in "$@"; do
     corpus=$build/corpus/$name
     mkdir -p "$corpus" $build/findings
     if has_seeds "$name"; then "$(program "${name}_corpus")" "$corpus" >/dev/null; fi
-    words=tests/fuzz/$name.dict
-    [ -f "$words" ] || words=/dev/null
-    "$(program "fuzz_$name")" "$corpus" -dict="$words" -max_total_time="$seconds" -max_len=40000 -timeout=20 -rss_limit_mb=4096 \
+    words=""
+    [ ! -f "tests/fuzz/$name.dict" ] || words=-dict=tests/fuzz/$name.dict
+    "$(program "fuzz_$name")" "$corpus" ${words:+"$words"} -max_total_time="$seconds" -max_len=40000 -timeout=20 -rss_limit_mb=4096 \
         -artifact_prefix=$build/findings/"$name"- -print_final_stats=1 -verbosity=0 >"$build/$name.log" 2>&1 ||
         { tail -n 60 "$build/$name.log" >&2; echo "fuzz_$name: a finding, kept in $build/findings" >&2; exit 1; }
     echo "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log") executions in $seconds s, no finding"
