@@ -30,7 +30,9 @@ extern "C" {
 #endif
 
 #if !defined(LLMIR_API)
-#if defined(_WIN32) && defined(LLMIR_SHARED)
+#if defined(_WIN32) && defined(LLMIR_BUILDING)
+#define LLMIR_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(LLMIR_SHARED)
 #define LLMIR_API __declspec(dllimport)
 #elif defined(__GNUC__) && !defined(_WIN32)
 #define LLMIR_API __attribute__((visibility("default")))

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Builds and runs applications that use the library in each way it is offered, and compares what they print.
+
+    check_consumers.py WORK KIND...    kinds: package, subdirectory, fetch, pkgconfig
+
+Environment, from CMake: LLMIR_SOURCE, LLMIR_BUILD, LLMIR_CMAKE, LLMIR_CC, LLMIR_CXX, LLMIR_GENERATOR. WORK is made anew."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+SOURCE = pathlib.Path(os.environ["LLMIR_SOURCE"])
+BUILD = pathlib.Path(os.environ["LLMIR_BUILD"])
+CMAKE = os.environ["LLMIR_CMAKE"]
+CC = os.environ["LLMIR_CC"]
+CXX = os.environ["LLMIR_CXX"]
+CONSUME = SOURCE / "tests/consume"
+GOLDEN = SOURCE / "tests/golden/format1.llmir"
+EXPECTED = (SOURCE / "tests/golden/format1.tokens").read_text().strip()
+
+
+def run(*command, **options):
+    """Runs a command that must succeed; returns what it printed."""
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **options)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nexit code {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def check_output(program, **options):
+    printed = run(program, GOLDEN, **options).strip()
+    if printed != EXPECTED:
+        sys.exit(f"{program} printed\n{printed}\nexpected\n{EXPECTED}")
+
+
+def configure(source, build, *options):
+    run(CMAKE, "-S", source, "-B", build, "-G", os.environ["LLMIR_GENERATOR"], f"-DCMAKE_C_COMPILER={CC}",
+        f"-DCMAKE_CXX_COMPILER={CXX}", *options)
+    run(CMAKE, "--build", build)
+
+
+def install(work):
+    """Into a prefix with a space, then moved: nothing in it may name a folder."""
+    first, prefix = work / "first prefix", work / "prefix"
+    for component in ("development", "runtime"):
+        run(CMAKE, "--install", BUILD, "--prefix", first, "--component", component)
+    first.rename(prefix)
+    for path in [*prefix.rglob("*.cmake"), *prefix.rglob("*.pc")]:
+        for folder in (SOURCE, BUILD, first):
+            if str(folder) in path.read_text():
+                sys.exit(f"{path} names {folder}")
+    return prefix
+
+
+def check_shared(program, is_expected):
+    needed = "libllmir.so" in run("readelf", "-d", program)
+    if needed != is_expected:
+        sys.exit(f"{program}: shared library {'' if needed else 'not '}needed, expected the contrary")
+
+
+def package(work):
+    prefix = install(work)
+    kinds = (False, True) if list(prefix.rglob("libllmir.so")) else (False,)
+    version = (SOURCE / "core/include/llmir.h").read_text()
+    version = ".".join(version.split(f"#define LLMIR_VERSION_{part} ")[1].split()[0] for part in ("MAJOR", "MINOR", "PATCH"))
+    for is_shared in kinds:
+        build = work / ("shared" if is_shared else "static")
+        configure(CONSUME / "cmake_package", build, f"-DCMAKE_PREFIX_PATH={prefix}", f"-DBUILD_SHARED_LIBS={int(is_shared)}")
+        check_output(build / "consumer")
+        check_shared(build / "consumer", is_shared)
+        printed = run(build / "version_user").strip()
+        if printed != version:
+            sys.exit(f"the C++ program printed {printed}, llmir.h says {version}")
+
+
+def subdirectory(work, *options):
+    """The smallest build, for time: it is about CMake, not about the library."""
+    configure(CONSUME / "add_subdirectory", work / "build", f"-DLLMIR_SOURCE={SOURCE}", "-DLLMIR_MINIMAL=ON", *options)
+    check_output(work / "build/consumer")
+
+
+def fetch(work):
+    subdirectory(work, "-DLLMIR_FETCH=ON")
+
+
+def pkgconfig(work):
+    prefix = install(work)
+    library_folder = next(prefix.rglob("llmir.pc")).parent.parent
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(library_folder / "pkgconfig"), "CC": CC}
+    has_shared = (library_folder / "libllmir.so").exists()
+    for is_shared in (True, False) if has_shared else (False,):
+        build = work / ("make-shared" if is_shared else "make-static")
+        build.mkdir()
+        static = [] if is_shared else ["STATIC=1"]
+        run("make", "-f", CONSUME / "pkgconfig_make/Makefile", f"CONSUME={CONSUME}", *static, cwd=build, env=environment)
+        check_output(build / "consumer", env={**os.environ, "LD_LIBRARY_PATH": str(library_folder)})
+        check_shared(build / "consumer", is_shared)
+
+
+KINDS = {function.__name__: function for function in (package, subdirectory, fetch, pkgconfig)}
+
+
+def main():
+    if len(sys.argv) < 3 or not set(sys.argv[2:]) <= set(KINDS):
+        sys.exit(f"usage: check_consumers.py WORK KIND...   kinds: {' '.join(KINDS)}")
+    for kind in sys.argv[2:]:
+        work = pathlib.Path(sys.argv[1]) / kind
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        KINDS[kind](work)
+        print(f"{kind}: as expected")
+
+
+if __name__ == "__main__":
+    main()
