@@ -33,6 +33,7 @@ _GLOBAL_OFFSET_TABLE_
 __errno_location
 __stack_chk_fail
 __xpg_strerror_r
+bcmp
 calloc
 clock_gettime
 close

@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/packages.sh
 
-install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools \
+install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools make \
     libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file
 jobs=$(getconf _NPROCESSORS_ONLN)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds and runs applications that use the library in each way it is offered, and compares what they print.
 
-    check_consumers.py WORK KIND...    kinds: package, subdirectory, fetch, pkgconfig
+    check_consumers.py WORK KIND...    kinds: package, subdirectory, fetch, pkgconfig, single_file, gnu_single_file, two_versions
 
 Environment, from CMake: LLMIR_SOURCE, LLMIR_BUILD, LLMIR_CMAKE, LLMIR_CC, LLMIR_CXX, LLMIR_GENERATOR. WORK is made anew."""
 
@@ -99,7 +99,44 @@ def pkgconfig(work):
         check_shared(build / "consumer", is_shared)
 
 
-KINDS = {function.__name__: function for function in (package, subdirectory, fetch, pkgconfig)}
+def check_symbols(library, header):
+    run("sh", SOURCE / "tests/check_symbols.sh", library, header, "all", "nm")
+
+
+def single_file(work, flags=""):
+    """Without a warning, with the same bits on every ISA level, and nothing for a linker but the functions of llmir.h."""
+    single = BUILD / "single_file"
+    command = ["make", "-f", CONSUME / "single_file/Makefile", f"CONSUME={CONSUME}", f"LLMIR={single}", f"CC={CC}"]
+    run(*command, *([f"CFLAGS={flags}"] if flags else []), cwd=work)
+    check_output(work / "consumer")
+    check_symbols(work / "llmir.o", single / "llmir.h")
+    library = BUILD / "core/libllmir.a"
+    run(CC, "-std=c11", f"-I{SOURCE / 'core/include'}", CONSUME / "consumer.c", library, "-lm", "-pthread", "-o", work / "whole")
+    expected, found = (run(program, GOLDEN, "bits") for program in (work / "whole", work / "consumer"))
+    if expected != found or len(expected) < 32:
+        sys.exit(f"logits of the single file:\n{found}of the library:\n{expected}")
+
+
+def gnu_single_file(work):
+    """Where the compiler would fuse multiplications and additions by itself: GNU C for this processor."""
+    single_file(work, "-O2 -march=native -Wall -Wextra -Werror")
+
+
+def two_versions(work):
+    new, old = work / "new", work / "old"
+    for folder in (new, old):
+        shutil.copytree(BUILD / "single_file", folder)
+    header = (old / "llmir.h").read_text()
+    if "#define LLMIR_VERSION_PATCH 0" not in header:
+        sys.exit("the version of llmir.h is not where it was")
+    (old / "llmir.h").write_text(header.replace("#define LLMIR_VERSION_PATCH 0", "#define LLMIR_VERSION_PATCH 77"))
+    run("make", "-f", CONSUME / "two_versions/Makefile", f"CONSUME={CONSUME}", f"OLD={old}", f"NEW={new}", f"CC={CC}", cwd=work)
+    *tokens, versions = run(work / "two_versions", GOLDEN).strip().split("\n")
+    if tokens != [EXPECTED, EXPECTED] or versions.split()[0][-2:] != "4d" or versions.split()[1][-2:] != "00":
+        sys.exit(f"two versions printed {tokens} {versions}")
+
+
+KINDS = {function.__name__: function for function in (package, subdirectory, fetch, pkgconfig, single_file, gnu_single_file, two_versions)}
 
 
 def main():

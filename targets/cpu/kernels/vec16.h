@@ -43,7 +43,7 @@
 /* Before a loop that is not worth copies of its body. Compilers unroll whatever may end early. */
 #if defined(__clang__)
 #define LLMIR_ROLLED _Pragma("nounroll")
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && defined(__OPTIMIZE__)
 #define LLMIR_ROLLED _Pragma("GCC unroll 1")
 #else
 #define LLMIR_ROLLED
