@@ -93,8 +93,8 @@ Error AtomicFile::appendZeros(uint64_t count) {
   return Error::success();
 }
 
-Error AtomicFile::overwriteStart(ArrayRef<uint8_t> bytes) {
-  if (::lseek(descriptor, 0, SEEK_SET) < 0)
+Error AtomicFile::overwriteAt(uint64_t offset, ArrayRef<uint8_t> bytes) {
+  if (::lseek(descriptor, static_cast<off_t>(offset), SEEK_SET) < 0)
     return fail("cannot seek, the file was not changed");
   return writeAll(bytes);
 }

@@ -25,7 +25,7 @@ public:
 
   llvm::Error append(llvm::ArrayRef<uint8_t> bytes);
   llvm::Error appendZeros(uint64_t count);
-  llvm::Error overwriteStart(llvm::ArrayRef<uint8_t> bytes);
+  llvm::Error overwriteAt(uint64_t offset, llvm::ArrayRef<uint8_t> bytes);
   llvm::Error commit();
 
 private:

@@ -73,7 +73,7 @@ static std::vector<uint8_t> renderHead(const WrittenBundle &bundle) {
   return head;
 }
 
-Expected<WrittenBundle> BundleWriter::write(StringRef path) const {
+Expected<WrittenBundle> BundleWriter::write(StringRef path, const ObjectFrame *frame) const {
   if (sections.size() > LLMIR_BUNDLE_MAX_SECTIONS)
     return createStringError(inconvertibleErrorCode(), path + ": " + Twine(sections.size()) +
                                                            " sections, expected at most " +
@@ -83,9 +83,10 @@ Expected<WrittenBundle> BundleWriter::write(StringRef path) const {
     return file.takeError();
 
   WrittenBundle bundle;
+  const uint64_t base = frame ? frame->dataOffset() : 0; // positions are those in the bundle
   uint64_t position =
       sizeof(llmir_bundle_header_t) + sections.size() * sizeof(llmir_bundle_section_t);
-  if (Error error = file->appendZeros(position))
+  if (Error error = file->appendZeros(base + position))
     return error;
   for (const Section &section : sections) {
     const uint64_t start = alignTo(position, alignmentOf(section.key.kind));
@@ -103,7 +104,18 @@ Expected<WrittenBundle> BundleWriter::write(StringRef path) const {
     bundle.sections.push_back({section.key, start, position - start, hash.finish()});
   }
   bundle.fileBytes = position;
-  if (Error error = file->overwriteStart(renderHead(bundle)))
+  if (frame) {
+    if (bundle.fileBytes > frame->mostBytes())
+      return createStringError(inconvertibleErrorCode(),
+                               path + ": a bundle of " + Twine(bundle.fileBytes) +
+                                   " bytes, an object file for this processor holds at most " +
+                                   Twine(frame->mostBytes()));
+    if (Error error = file->append(frame->tail(bundle.fileBytes)))
+      return error;
+    if (Error error = file->overwriteAt(0, frame->head(bundle.fileBytes)))
+      return error;
+  }
+  if (Error error = file->overwriteAt(base, renderHead(bundle)))
     return error;
   if (Error error = file->commit())
     return error;

@@ -10,6 +10,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 
 using namespace llvm;
 
@@ -104,14 +105,23 @@ Error parseTarget(StringRef value, std::vector<const CpuLevel *> &levels) {
 }
 
 Error parseEmit(StringRef value, Emit &emit) {
-  if (value == "object")
-    return usageError("option '--emit': 'object' is not supported by this version; "
-                      "known: bundle, plan, mlir");
-  const SmallVector<StringRef> known = {"bundle", "plan", "mlir"};
+  const SmallVector<StringRef> known = {"bundle", "object", "plan", "mlir"};
   if (Error error = oneOf("--emit", value, known))
     return error;
-  emit = value == "plan" ? Emit::Plan : value == "mlir" ? Emit::Mlir : Emit::Bundle;
+  emit = value == "object" ? Emit::Object
+         : value == "plan" ? Emit::Plan
+         : value == "mlir" ? Emit::Mlir
+                           : Emit::Bundle;
   return Error::success();
+}
+
+Error parseObjectFor(StringRef value, const ObjectMachine *&machine) {
+  machine = findObjectMachine(value);
+  if (machine)
+    return Error::success();
+  return usageError(
+      "option '--object-for': unknown processor '" + value + "', known: " +
+      join(map_range(objectMachines(), [](const ObjectMachine &m) { return m.name.str(); }), ", "));
 }
 
 Error parseContext(StringRef value, uint32_t &context) {
@@ -124,8 +134,9 @@ Error parseContext(StringRef value, uint32_t &context) {
 Error parseValueOption(Arguments &arguments, Options &options) {
   StringRef name = arguments.name();
   std::string value;
-  const StringRef known[] = {"-o",        "--output", "--quantize",   "--activations",  "--target",
-                             "--context", "--emit",   "--dump-after", "--chat-template"};
+  const StringRef known[] = {
+      "-o",        "--output", "--quantize",   "--activations",   "--target",
+      "--context", "--emit",   "--dump-after", "--chat-template", "--object-for"};
   if (!is_contained(known, name))
     return usageError("unknown option '" + arguments.text() + "'");
   if (Error error = arguments.value(value))
@@ -149,9 +160,23 @@ Error parseValueOption(Arguments &arguments, Options &options) {
     return parseTarget(value, options.levels);
   } else if (name == "--emit") {
     return parseEmit(value, options.emit);
+  } else if (name == "--object-for") {
+    return parseObjectFor(value, options.objectFor);
   } else {
     return parseContext(value, options.contextCount);
   }
+  return Error::success();
+}
+
+/// The header lies beside the object file and both are named after it.
+Error checkObject(Options &options) {
+  if (!options.objectFor)
+    options.objectFor = hostObjectMachine();
+  if (!options.objectFor)
+    return usageError("no object files for this machine; name one with '--object-for'");
+  const StringRef ending = sys::path::extension(options.output);
+  if (ending != ".o")
+    return usageError("'" + options.output + "': an object file is called NAME.o");
   return Error::success();
 }
 
@@ -160,13 +185,18 @@ Error checkComplete(Options &options) {
     return Error::success();
   if (options.model.empty())
     return usageError("no model given");
+  const bool isText = options.emit == Emit::Plan || options.emit == Emit::Mlir;
   if (options.output.empty()) {
-    if (options.emit == Emit::Bundle)
+    if (!isText)
       return usageError("no output given: -o OUT.llmir");
     options.output = "-";
   }
-  if (options.output == "-" && options.emit == Emit::Bundle)
+  if (options.output == "-" && !isText)
     return usageError("a bundle cannot be written to standard output");
+  if (options.objectFor && options.emit != Emit::Object)
+    return usageError("option '--object-for' is for '--emit object'");
+  if (options.emit == Emit::Object)
+    return checkObject(options);
   return Error::success();
 }
 
@@ -207,7 +237,8 @@ std::string usageText() {
          "  -o, --output FILE         what to write\n"
          "  --quantize KIND           keep (default): integer weights as they are; q4, q8, f16, "
          "f32\n"
-         "  --activations KIND        inputs of products with integer weights: mixed (default), int8 "
+         "  --activations KIND        inputs of products with integer weights: mixed (default), "
+         "int8 "
          "(fastest), int16\n"
          "  --target cpu[:LEVELS]     code for these levels of x86-64, comma-separated (default: "
          "all)\n"
@@ -215,7 +246,12 @@ std::string usageText() {
          levelNames() +
          "; cpu:none: no code\n"
          "  --context N               positions that the model is used with (default: as trained)\n"
-         "  --emit bundle|plan|mlir   the bundle (default), or the program as text\n"
+         "  --emit KIND               bundle (default); object: OUT.o with the bundle in it, and "
+         "OUT.h; "
+         "plan, mlir: the program as text\n"
+         "  --object-for PROCESSOR    of --emit object: x86-64, aarch64, arm, riscv64, riscv32 "
+         "(default: "
+         "this machine's)\n"
          "  --dump-after PASS         the module after that pass, on standard error\n"
          "  --chat-template NAME|FILE instead of the template in the model; none: no template\n"
          "  --quiet                   no progress, no summary\n"

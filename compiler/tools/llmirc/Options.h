@@ -2,6 +2,7 @@
 #ifndef LLMIR_TOOLS_LLMIRC_OPTIONS_H
 #define LLMIR_TOOLS_LLMIRC_OPTIONS_H
 
+#include "llmir/Bundle/ObjectFile.h"
 #include "llmir/CodeGen/CpuCodeGen.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -14,7 +15,7 @@
 
 namespace llmir::compiler {
 
-enum class Emit { Bundle, Plan, Mlir };
+enum class Emit { Bundle, Object, Plan, Mlir };
 
 struct Options {
   std::string model;  ///< the file to compile
@@ -24,6 +25,7 @@ struct Options {
   std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
   uint32_t contextCount = 0;            ///< 0: what the model was trained for
   Emit emit = Emit::Bundle;
+  const ObjectMachine *objectFor = nullptr; ///< of Emit::Object; never null then
   std::string dumpAfter;    ///< name of a pass; empty: none
   std::string chatTemplate; ///< name of a known template or a file; empty: the model's own
   bool quiet = false;

@@ -9,6 +9,7 @@
 #include "Progress.h"
 #include "Report.h"
 #include "TextOutput.h"
+#include "llmir.h"
 #include "llmir/Bundle/BundleWriter.h"
 #include "llmir/Import/Gguf.h"
 #include "llmir/Plan/PlanBuilder.h"
@@ -19,6 +20,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
@@ -43,6 +46,7 @@ private:
   Error addTables();
   Error addCode();
   Error writeBundle();
+  Error writeObjectHeader(const ObjectFrame &frame);
 
   const Options &options;
   Progress progress;
@@ -165,12 +169,33 @@ Error Compilation::writeBundle() {
     report.conversions = packer->conversions(); // what packing cost is known only now
     return sink(arrayRefFromStringRef(reportJson(options, model, program, report)));
   });
-  auto written = writer.write(options.output);
+  const auto frame =
+      options.emit == Emit::Object
+          ? std::make_unique<ObjectFrame>(*options.objectFor, symbolStem(options.output))
+          : nullptr;
+  auto written = writer.write(options.output, frame.get());
   if (!written)
     return written.takeError();
+  if (frame)
+    if (Error error = writeObjectHeader(*frame))
+      return error;
   report.fileBytes = written->fileBytes;
   report.sections = std::move(written->sections);
   return Error::success();
+}
+
+/// What --emit object leaves beside the object file.
+Error Compilation::writeObjectHeader(const ObjectFrame &frame) {
+  SmallString<256> path(options.output);
+  sys::path::replace_extension(path, ".h");
+  const std::string about =
+      formatv("{0}, compiled by llmirc {1}.{2}.{3} for a context of {4}: a pool with default "
+              "options takes "
+              "{5} bytes for keys, values and buffers.",
+              model.config.name.empty() ? "A model" : model.config.name, LLMIR_VERSION_MAJOR,
+              LLMIR_VERSION_MINOR, LLMIR_VERSION_PATCH, report.contextCount, report.arena.total())
+          .str();
+  return writeText(path, frame.header(about));
 }
 
 /// The model is mapped while the output is written, and nobody wants to lose it.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "llmir/Bundle/BundleWriter.h"
 
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -259,6 +260,54 @@ void test_bundle_writer_model_section_is_complete(void **) {
 
 } // namespace
 
+/// The object file around a bundle: what LLVM's own reader finds in it.
+void test_bundle_writer_object_is_elf(void **) {
+  Folder folder;
+  BundleWriter writer;
+  writer.add({LLMIR_SECTION_REPORT}, llvm::StringRef("{}"));
+  for (const ObjectMachine &machine : objectMachines()) {
+    for (const uint64_t largeBytes : {uint64_t(1) << 30, uint64_t(1)}) {
+      const ObjectFrame frame(machine, symbolStem("a/my-model.v2.o"), largeBytes);
+      const std::string path = folder.file("object.o");
+      auto written = writer.write(path, &frame);
+      assert_true(bool(written));
+      auto object = llvm::object::ObjectFile::createObjectFile(path);
+      assert_true(bool(object));
+      assert_int_equal(object->getBinary()->getBytesInAddress(), machine.is64 ? 8 : 4);
+      size_t found = 0;
+      for (const llvm::object::SymbolRef &symbol : object->getBinary()->symbols()) {
+        const llvm::StringRef name = llvm::cantFail(symbol.getName());
+        const auto section = llvm::cantFail(symbol.getSection());
+        const llvm::StringRef bytes = llvm::cantFail(section->getContents());
+        if (name == "llmir_bundle_my_model_v2") {
+          const bool isLarge = machine.name == "x86-64" && largeBytes == 1;
+          assert_string_equal(llvm::cantFail(section->getName()).str().c_str(),
+                              isLarge ? ".lrodata.llmir" : ".rodata.llmir");
+          assert_int_equal(section->getAlignment().value(), LLMIR_BUNDLE_WEIGHTS_ALIGNMENT);
+          assert_int_equal(bytes.size(), written->fileBytes);
+          assert_memory_equal(bytes.data(), LLMIR_BUNDLE_MAGIC, 4);
+          ++found;
+        } else if (name == "llmir_bundle_my_model_v2_bytes") {
+          uint64_t size = 0;
+          assert_int_equal(bytes.size(), sizeof(size));
+          std::memcpy(&size, bytes.data(), sizeof(size));
+          assert_int_equal(size, written->fileBytes);
+          ++found;
+        }
+      }
+      assert_int_equal(found, 2);
+    }
+  }
+  assert_null(findObjectMachine("vax"));
+}
+
+/// A comment cannot be ended by a model's name.
+void test_bundle_writer_object_header_is_safe(void **) {
+  const std::string header = ObjectFrame(*findObjectMachine("arm"), "m").header("A */ int x; /*");
+  assert_true(header.find("A * / int x;") != std::string::npos);
+  assert_true(header.find("extern const unsigned char llmir_bundle_m[];") != std::string::npos);
+}
+
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(test_bundle_writer_follows_the_format),
@@ -269,6 +318,8 @@ int main() {
       cmocka_unit_test(test_bundle_writer_full_disk_keeps_the_old_file),
       cmocka_unit_test(test_bundle_writer_impossible_places_fail),
       cmocka_unit_test(test_bundle_writer_model_section_is_complete),
+      cmocka_unit_test(test_bundle_writer_object_is_elf),
+      cmocka_unit_test(test_bundle_writer_object_header_is_safe),
   };
   return cmocka_run_group_tests_name("bundle_writer", tests, nullptr, nullptr);
 }

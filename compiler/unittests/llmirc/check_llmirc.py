@@ -78,8 +78,14 @@ class Usage(TestCase):
         self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")
         self.assert_fails(2, "''", "m.gguf", "-o", self.out, "--target", "cpu:")
 
-    def test_emit_object_is_said_to_be_unsupported(self):
-        self.assert_fails(2, "bundle, plan, mlir", "m.gguf", "-o", self.out, "--emit", "object")
+    def test_emit_lists_the_known(self):
+        self.assert_fails(2, "bundle, object, plan, mlir", "m.gguf", "-o", self.out, "--emit", "elf")
+
+    def test_object_needs_a_name_and_a_known_processor(self):
+        self.assert_fails(2, "NAME.o", "m.gguf", "-o", self.out, "--emit", "object")
+        self.assert_fails(2, "x86-64, aarch64, arm", "m.gguf", "-o", "m.o", "--emit", "object", "--object-for", "vax")
+        self.assert_fails(2, "--emit object", "m.gguf", "-o", self.out, "--object-for", "arm")
+        self.assert_fails(2, "standard output", "m.gguf", "-o", "-", "--emit", "object")
 
     def test_unknown_pass_lists_the_passes(self):
         self.assert_fails(2, "llmir-", "m.gguf", "-o", self.out, "--dump-after", "no-such-pass")

@@ -8,6 +8,7 @@
 #ifndef LLMIR_BUNDLE_BUNDLEWRITER_H
 #define LLMIR_BUNDLE_BUNDLEWRITER_H
 
+#include "llmir/Bundle/ObjectFile.h"
 #include "llmir/Import/ImportedModel.h"
 #include "llmir_bundle.h"
 
@@ -61,8 +62,9 @@ public:
 
   /// Writes a temporary file beside `path`, flushes it to the disk and renames it. On any failure
   /// the temporary file is gone and what stood at `path` is untouched. Equal sections give equal
-  /// bytes.
-  llvm::Expected<WrittenBundle> write(llvm::StringRef path) const;
+  /// bytes. With a frame the file is an object file with the bundle in it.
+  llvm::Expected<WrittenBundle> write(llvm::StringRef path,
+                                      const ObjectFrame *frame = nullptr) const;
 
 private:
   struct Section {
