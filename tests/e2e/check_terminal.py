@@ -26,7 +26,8 @@ class Terminal:
         self.master, slave = pty.openpty()
         tty.setraw(self.master)
         attributes = termios.tcgetattr(slave)
-        attributes[3] |= termios.ISIG | termios.ICANON | termios.ECHO
+        # Without NOFLSH the system throws output away after it has sent the signal: the answer to it, if that was quick.
+        attributes[3] |= termios.ISIG | termios.ICANON | termios.ECHO | termios.NOFLSH
         termios.tcsetattr(slave, termios.TCSANOW, attributes)
         environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(  # noqa: S603
