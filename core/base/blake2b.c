@@ -1,5 +1,5 @@
 /* BLAKE2b-256 after RFC 7693. The twelve rounds are unrolled over a constant permutation, so that
- * the compiler keeps the sixteen working words in registers. */
+ * the compiler keeps the sixteen working words in registers; compiled for size they are loops. */
 #include "core/base/blake2b.h"
 
 #include <string.h>
@@ -35,18 +35,61 @@ LLMIR_INLINE uint64_t load_u64(const uint8_t* bytes) {
         b = rotate_right(b ^ c, 63); \
     } while (0)
 
-/* One round: the arguments are a row of the message schedule SIGMA (RFC 7693, 2.7). */
+/* The message schedule (RFC 7693, 2.7): which words a round mixes. */
+#define SIGMA(X)                                            \
+    X(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) \
+    X(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3) \
+    X(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4) \
+    X(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8) \
+    X(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13) \
+    X(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9) \
+    X(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11) \
+    X(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10) \
+    X(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5) \
+    X(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0) \
+    X(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) \
+    X(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+
+/* Twelve rounds over the working words v and the message m. Each mixes the columns of the 4 x 4
+ * words, then the diagonals. */
+#if defined(__OPTIMIZE_SIZE__)
+#define SCHEDULE(...) {__VA_ARGS__},
+static const uint8_t schedule[12][16] = {SIGMA(SCHEDULE)};
+
+static void mix_rounds(uint64_t v[16], const uint64_t m[16]) {
+    for (unsigned round = 0; round < 12; ++round) {
+        for (unsigned i = 0; i < 8; ++i) {
+            const unsigned turn = i / 4; /* diagonals begin one, two and three columns later */
+            uint64_t* a = &v[i % 4];
+            uint64_t* b = &v[4 + (i + turn) % 4];
+            uint64_t* c = &v[8 + (i + 2 * turn) % 4];
+            uint64_t* d = &v[12 + (i + 3 * turn) % 4];
+            const uint8_t* words = &schedule[round][2 * i];
+            MIX(*a, *b, *c, *d, m[words[0]], m[words[1]]);
+        }
+    }
+}
+#else
 #define ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
-    do {                                                                            \
-        MIX(v0, v4, v8, v12, m[s0], m[s1]);                                         \
-        MIX(v1, v5, v9, v13, m[s2], m[s3]);                                         \
-        MIX(v2, v6, v10, v14, m[s4], m[s5]);                                        \
-        MIX(v3, v7, v11, v15, m[s6], m[s7]);                                        \
-        MIX(v0, v5, v10, v15, m[s8], m[s9]);                                        \
-        MIX(v1, v6, v11, v12, m[s10], m[s11]);                                      \
-        MIX(v2, v7, v8, v13, m[s12], m[s13]);                                       \
-        MIX(v3, v4, v9, v14, m[s14], m[s15]);                                       \
-    } while (0)
+    MIX(v0, v4, v8, v12, m[s0], m[s1]);                                             \
+    MIX(v1, v5, v9, v13, m[s2], m[s3]);                                             \
+    MIX(v2, v6, v10, v14, m[s4], m[s5]);                                            \
+    MIX(v3, v7, v11, v15, m[s6], m[s7]);                                            \
+    MIX(v0, v5, v10, v15, m[s8], m[s9]);                                            \
+    MIX(v1, v6, v11, v12, m[s10], m[s11]);                                          \
+    MIX(v2, v7, v8, v13, m[s12], m[s13]);                                           \
+    MIX(v3, v4, v9, v14, m[s14], m[s15]);
+
+LLMIR_INLINE void mix_rounds(uint64_t v[16], const uint64_t m[16]) {
+    uint64_t v0 = v[0], v1 = v[1], v2 = v[2], v3 = v[3], v4 = v[4], v5 = v[5], v6 = v[6], v7 = v[7];
+    uint64_t v8 = v[8], v9 = v[9], v10 = v[10], v11 = v[11];
+    uint64_t v12 = v[12], v13 = v[13], v14 = v[14], v15 = v[15];
+    SIGMA(ROUND)
+    v[0] = v0, v[1] = v1, v[2] = v2, v[3] = v3, v[4] = v4, v[5] = v5, v[6] = v6, v[7] = v7;
+    v[8] = v8, v[9] = v9, v[10] = v10, v[11] = v11;
+    v[12] = v12, v[13] = v13, v[14] = v14, v[15] = v15;
+}
+#endif
 
 static void compress(llmir_blake2b_t* hash, const uint8_t* block, int is_last) {
     uint64_t m[16];
@@ -54,36 +97,16 @@ static void compress(llmir_blake2b_t* hash, const uint8_t* block, int is_last) {
         m[i] = load_u64(block + 8 * i);
     }
     uint64_t* h = hash->state;
-    uint64_t v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3];
-    uint64_t v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
-    uint64_t v8 = initial_state[0], v9 = initial_state[1];
-    uint64_t v10 = initial_state[2], v11 = initial_state[3];
-    uint64_t v12 = initial_state[4] ^ hash->length_low;
-    uint64_t v13 = initial_state[5] ^ hash->length_high;
-    uint64_t v14 = is_last ? ~initial_state[6] : initial_state[6];
-    uint64_t v15 = initial_state[7];
-
-    ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);
-    ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4);
-    ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8);
-    ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13);
-    ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9);
-    ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11);
-    ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10);
-    ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5);
-    ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0);
-    ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3);
-
-    h[0] ^= v0 ^ v8;
-    h[1] ^= v1 ^ v9;
-    h[2] ^= v2 ^ v10;
-    h[3] ^= v3 ^ v11;
-    h[4] ^= v4 ^ v12;
-    h[5] ^= v5 ^ v13;
-    h[6] ^= v6 ^ v14;
-    h[7] ^= v7 ^ v15;
+    const uint64_t* k = initial_state;
+    uint64_t v[16] = {h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7],
+                      k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7]};
+    v[12] ^= hash->length_low;
+    v[13] ^= hash->length_high;
+    v[14] = is_last ? ~v[14] : v[14];
+    mix_rounds(v, m);
+    for (size_t i = 0; i < 8; ++i) {
+        h[i] ^= v[i] ^ v[i + 8];
+    }
 }
 
 static void count_bytes(llmir_blake2b_t* hash, size_t bytes) {

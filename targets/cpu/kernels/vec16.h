@@ -4,8 +4,10 @@
  *   AVX-512   one register           v16f_avx512.h
  *   AVX2      two                    v16f_avx2.h     with FMA and F16C
  *   SSE4.1    four                   v16f_sse.h      v16_fma rounds twice: no FMA before AVX2
- *   plain C   an array of 16         v16f_portable.h rounds twice too; once in test builds that
+ *   plain C   vectors of gcc, clang  v16f_portable.h rounds twice too; once in test builds that
  *                                                    define LLMIR_KERNEL_EXACT_FMA and link libm
+ *   small     an array of 16         v16f_small.h    the same bits, for processors without vectors
+ *                                                    (LLMIR_KERNEL_SMALL, of LLMIR_MINIMAL)
  *
  * Primitives, with x, y, z: v16f; i: v16i, sixteen int32 lanes; p: memory of any alignment; n < 16:
  *
@@ -32,7 +34,10 @@
 
 #include <stdint.h>
 
-#if defined(__GNUC__)
+#if defined(LLMIR_KERNEL_SMALL)
+#define LLMIR_VEC static inline /* the compiler knows what is small */
+#define LLMIR_OUTLINE static __attribute__((noinline, unused))
+#elif defined(__GNUC__)
 #define LLMIR_VEC static inline __attribute__((always_inline))
 #define LLMIR_OUTLINE static __attribute__((noinline, unused)) /* one copy: size counts */
 #else
@@ -70,7 +75,9 @@ LLMIR_VEC void v16_copy_bytes(void* to, const void* from, uint32_t bytes) {
 #undef LLMIR_COPY_STEP
 }
 
-#if defined(LLMIR_KERNEL_EXACT_FMA)
+#if defined(LLMIR_KERNEL_SMALL)
+#include "targets/cpu/kernels/v16f_small.h"
+#elif defined(LLMIR_KERNEL_EXACT_FMA)
 #include "targets/cpu/kernels/v16f_portable.h"
 #elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
     defined(__AVX512VL__)

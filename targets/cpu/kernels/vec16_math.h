@@ -6,6 +6,31 @@
 #include "llmir_bundle.h"
 #include "targets/cpu/kernels/vec16.h"
 
+/* Of exp(x) = 2^n * exp(r): log2 e, minus ln 2 in two parts, the first so short that n times it is
+ * exact, and minimax coefficients of exp(r), relative error 2^-28. */
+#define LLMIR_EXP_LOG2E 0x1.715476p+0f
+#define LLMIR_EXP_LN2_HIGH (-0x1.62ep-1f)
+#define LLMIR_EXP_LN2_LOW (-0x1.0bfbe8p-15f)
+#define LLMIR_EXP_C6 0x1.6a1f62p-10f
+#define LLMIR_EXP_C5 0x1.123ccap-7f
+#define LLMIR_EXP_C4 0x1.555904p-5f
+#define LLMIR_EXP_C3 0x1.55548ep-3f
+#define LLMIR_EXP_C2 0x1.fffffcp-2f
+/* Adding it rounds to an integer, which is left in the low bits. */
+#define LLMIR_EXP_ROUND 0x1.8p23f
+/* Below ln 2^-125 results are 0: no subnormal numbers, which would be slow. */
+#define LLMIR_EXP_LOWEST (-0x1.5a92d6p+6f)
+/* The largest argument whose result is finite. */
+#define LLMIR_EXP_HIGHEST 0x1.62e42ep+6f
+
+/* GELU: -2 sqrt(2 / pi) x (1 + 0.044715 x^2). */
+#define LLMIR_GELU_SCALE (-1.5957691216057308f)
+#define LLMIR_GELU_CUBIC 0.044715f
+
+#if defined(LLMIR_KERNEL_SMALL)
+#include "targets/cpu/kernels/vec16_math_small.h"
+#else
+
 /* 2^n and exp(r) of exp(x) = 2^n * exp(r), as what they are multiplied with: see below. */
 typedef struct v16_exp_parts {
     v16f scale; /* 2^(n + bias - 127) */
@@ -17,25 +42,20 @@ typedef struct v16_exp_parts {
  * ln 2 is taken in two parts, the first so short that n times it is exact. exp(r) is 1 + r + r^2
  * (c2 + ...) with minimax coefficients, relative error 2^-28. */
 LLMIR_VEC v16_exp_parts_t v16_exp_split(v16f x, float bias) {
-    const v16f magic = v16_set1(0x1.8p23f + bias);
-    const v16f t = v16_fma(x, v16_set1(0x1.715476p+0f), magic);
+    const v16f magic = v16_set1(LLMIR_EXP_ROUND + bias);
+    const v16f t = v16_fma(x, v16_set1(LLMIR_EXP_LOG2E), magic);
     const v16f n = v16_sub(t, magic);
-    v16f r = v16_fma(n, v16_set1(-0x1.62ep-1f), x);
-    r = v16_fma(n, v16_set1(-0x1.0bfbe8p-15f), r);
-    v16f p = v16_set1(0x1.6a1f62p-10f);
-    p = v16_fma(p, r, v16_set1(0x1.123ccap-7f));
-    p = v16_fma(p, r, v16_set1(0x1.555904p-5f));
-    p = v16_fma(p, r, v16_set1(0x1.55548ep-3f));
-    p = v16_fma(p, r, v16_set1(0x1.fffffcp-2f));
+    v16f r = v16_fma(n, v16_set1(LLMIR_EXP_LN2_HIGH), x);
+    r = v16_fma(n, v16_set1(LLMIR_EXP_LN2_LOW), r);
+    v16f p = v16_set1(LLMIR_EXP_C6);
+    p = v16_fma(p, r, v16_set1(LLMIR_EXP_C5));
+    p = v16_fma(p, r, v16_set1(LLMIR_EXP_C4));
+    p = v16_fma(p, r, v16_set1(LLMIR_EXP_C3));
+    p = v16_fma(p, r, v16_set1(LLMIR_EXP_C2));
     p = v16_fma(p, r, v16_set1(1.0f));
     p = v16_fma(p, r, v16_set1(1.0f));
     return (v16_exp_parts_t){v16_exponent_bits(t), p};
 }
-
-/* Below ln 2^-125 results are 0: no subnormal numbers, which would be slow. */
-#define LLMIR_EXP_LOWEST (-0x1.5a92d6p+6f)
-/* The largest argument whose result is finite. */
-#define LLMIR_EXP_HIGHEST 0x1.62e42ep+6f
 
 /* exp(x) for x <= 0 within 1 ulp (2 without FMA); NaN stays NaN. */
 LLMIR_VEC v16f v16_exp_nonpositive(v16f x) {
@@ -80,11 +100,13 @@ LLMIR_VEC v16f v16_gate(v16f x, uint32_t gate) {
     }
     if (gate == LLMIR_GATE_GELU_TANH) {
         /* -2 sqrt(2 / pi) x (1 + 0.044715 x^2) */
-        const v16f cubic = v16_fma(v16_mul(x, x), v16_set1(0.044715f), one);
-        const v16f e = v16_exp(v16_mul(v16_mul(x, v16_set1(-1.5957691216057308f)), cubic));
+        const v16f cubic = v16_fma(v16_mul(x, x), v16_set1(LLMIR_GELU_CUBIC), one);
+        const v16f e = v16_exp(v16_mul(v16_mul(x, v16_set1(LLMIR_GELU_SCALE)), cubic));
         return v16_div(x, v16_add(one, e));
     }
     return x;
 }
+
+#endif /* LLMIR_KERNEL_SMALL */
 
 #endif /* LLMIR_CPU_VEC16_MATH_H */
