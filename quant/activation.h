@@ -9,9 +9,15 @@
  * 0 and scale = 0; sum = sum of q. The sum lets unsigned weights stand for signed ones and carries
  * the minimum of U4.
  *
- * A wide row stands for about 15 bits a value: it is a Q8 row of 2 * columns whose first half
- * quantizes the values and whose second half quantizes, with scales of its own, what the first left
- * over, x - q * scale (rounded after each of the two operations). */
+ * A wide row has 16 bits a value, in the bytes of a Q8 row of 2 * columns:
+ *
+ *   | high: int8 [columns] | low: int8 [columns] | scale: f32 [columns / group] ... | sum ... |
+ *
+ * x is about (256 * high + low) * scale. `high` is q of the narrow row, whose scale is 256 times
+ * this one; low = round to nearest even of (x - high * 256 * scale) * (256 * inverse), rounded
+ * after each operation and held in -127 .. 127; 256 * inverse is held like inverse. sum = sum of
+ * 256 * high + low. The second halves of scales and sums are not used. A dot product with both
+ * bytes is one exact integer, below 2^31 for the largest group. */
 #ifndef LLMIR_QUANT_ACTIVATION_H
 #define LLMIR_QUANT_ACTIVATION_H
 

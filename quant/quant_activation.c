@@ -11,41 +11,63 @@ static int8_t nearest_int8(float x) {
     return (int8_t)nearbyintf(raised < 127.0f ? raised : 127.0f);
 }
 
-/* Quantizes one group and stores its scale and sum. */
-static void quantize_group(
-    const float* x, uint32_t count, int8_t* out_q, float* out_scale, int32_t* out_sum) {
+/* What stands for a group beside its bytes. */
+typedef struct group_numbers {
+    float scale;
+    float inverse;
+    int32_t sum;
+} group_numbers_t;
+
+static float held(float inverse) {
+    return inverse < FLT_MAX ? inverse : FLT_MAX;
+}
+
+static group_numbers_t quantize_group(const float* x, uint32_t count, int8_t* out_q) {
     float largest = 0.0f;
     for (uint32_t i = 0; i < count; i++) {
         const float magnitude = fabsf(x[i]);
         largest = magnitude > largest ? magnitude : largest;
     }
-    const float wanted = largest > 0.0f ? 127.0f / largest : 0.0f;
-    const float inverse = wanted < FLT_MAX ? wanted : FLT_MAX;
-    *out_scale = largest / 127.0f;
-    *out_sum = 0;
+    group_numbers_t numbers = {largest / 127.0f, held(largest > 0.0f ? 127.0f / largest : 0.0f), 0};
     for (uint32_t i = 0; i < count; i++) {
-        out_q[i] = nearest_int8(x[i] * inverse);
-        *out_sum += out_q[i];
+        out_q[i] = nearest_int8(x[i] * numbers.inverse);
+        numbers.sum += out_q[i];
     }
+    return numbers;
 }
 
-/* Quantizes x[group] into group `g` of a row of `columns` and returns the scale. */
-static float store_group(
-    const float* x, uint32_t columns, uint32_t group, uint32_t g, uint8_t* out_row) {
-    float scale;
-    int32_t sum;
-    quantize_group(x, group, (int8_t*)out_row + (size_t)g * group, &scale, &sum);
-    memcpy(out_row + llmir_q8_scale_offset(columns) + 4 * (size_t)g, &scale, sizeof scale);
-    memcpy(out_row + llmir_q8_sum_offset(columns, group) + 4 * (size_t)g, &sum, sizeof sum);
-    return scale;
+/* The low bytes of a group whose high bytes and numbers are known; these become the wide ones. */
+static void quantize_rest(const float* x,
+                          uint32_t count,
+                          const int8_t* high,
+                          int8_t* out_low,
+                          group_numbers_t* inout_numbers) {
+    const float inverse = held(inout_numbers->inverse * 256.0f);
+    inout_numbers->sum *= 256;
+    for (uint32_t i = 0; i < count; i++) {
+        const float kept = (float)high[i] * inout_numbers->scale;
+        const float rest = x[i] - kept;
+        out_low[i] = nearest_int8(rest * inverse);
+        inout_numbers->sum += out_low[i];
+    }
+    inout_numbers->scale *= 1.0f / 256.0f;
+}
+
+/* Stores scale and sum of group `g` of a row of `columns` bytes. */
+static void store_numbers(
+    const group_numbers_t* numbers, uint32_t columns, uint32_t group, size_t g, uint8_t* row) {
+    memcpy(row + llmir_q8_scale_offset(columns) + 4 * g, &numbers->scale, sizeof numbers->scale);
+    memcpy(row + llmir_q8_sum_offset(columns, group) + 4 * g, &numbers->sum, sizeof numbers->sum);
 }
 
 void llmir_q8_quantize_row(const float* values,
                            uint32_t columns,
                            uint32_t group,
                            uint8_t* out_row) {
-    for (uint32_t g = 0; g < columns / group; g++) {
-        (void)store_group(values + (size_t)g * group, columns, group, g, out_row);
+    for (size_t g = 0; g < columns / group; g++) {
+        const group_numbers_t numbers =
+            quantize_group(values + g * group, group, (int8_t*)out_row + g * group);
+        store_numbers(&numbers, columns, group, g, out_row);
     }
 }
 
@@ -53,17 +75,11 @@ void llmir_q8_quantize_row_wide(const float* values,
                                 uint32_t columns,
                                 uint32_t group,
                                 uint8_t* out_row) {
-    const uint32_t group_count = columns / group;
-    float rest[LLMIR_Q8_MAX_GROUP];
-    for (uint32_t g = 0; g < group_count; g++) {
-        const float* x = values + (size_t)g * group;
-        const int8_t* q = (const int8_t*)out_row + (size_t)g * group;
-        const float scale = store_group(x, 2 * columns, group, g, out_row);
-        for (uint32_t i = 0; i < group; i++) {
-            const float product = (float)q[i] * scale;
-            rest[i] = x[i] - product;
-        }
-        (void)store_group(rest, 2 * columns, group, group_count + g, out_row);
+    for (size_t g = 0; g < columns / group; g++) {
+        int8_t* high = (int8_t*)out_row + g * group;
+        group_numbers_t numbers = quantize_group(values + g * group, group, high);
+        quantize_rest(values + g * group, group, high, high + columns, &numbers);
+        store_numbers(&numbers, 2 * columns, group, g, out_row);
     }
 }
 

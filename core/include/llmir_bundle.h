@@ -341,7 +341,7 @@ typedef enum llmir_linear_flag {
     LLMIR_LINEAR_BIAS = 1u << 0, /* + bias[row of the weights] */
     LLMIR_LINEAR_ADD = 1u << 1,  /* out += instead of out = */
     LLMIR_LINEAR_WIDE = 1u << 2, /* integer weights only: the activations are wide Q8 rows of 2 *
-                                    columns, and each weight is used for both halves */
+                                    columns, and each weight is used for both bytes */
 } llmir_linear_flag_t;
 
 typedef enum llmir_gate {

@@ -170,16 +170,16 @@ static float exact_integer(const linear_case_t* c, uint32_t row, uint32_t token,
     uint16_t m[64];
     llmir_matrix_get_integer_row(&c->weights, row, q, d, m);
     float acc = 0.0f;
-    for (uint32_t b = 0; b < row_columns(p) / p->group; b++) {
-        const uint32_t g = b % groups;
+    for (uint32_t g = 0; g < groups; g++) {
         int32_t dot = 0;
-        for (uint32_t i = 0; i < p->group; i++) {
-            dot += (q[g * p->group + i] - (p->layout == LLMIR_LAYOUT_PANEL_S4 ? 8 : 0)) *
-                   (int8_t)a[b * p->group + i];
+        for (uint32_t i = g * p->group; i < (g + 1) * p->group; i++) {
+            const int32_t value = (int8_t)a[i];
+            dot += (q[i] - (p->layout == LLMIR_LAYOUT_PANEL_S4 ? 8 : 0)) *
+                   (p->flags & LLMIR_LINEAR_WIDE ? 256 * value + (int8_t)a[p->columns + i] : value);
         }
-        acc = fma_or_not((float)dot * llmir_f16_to_f32(d[g]), scales[b], acc, fused);
+        acc = fma_or_not((float)dot * llmir_f16_to_f32(d[g]), scales[g], acc, fused);
         if (p->layout == LLMIR_LAYOUT_PANEL_U4) {
-            acc = fma_or_not(llmir_f16_to_f32(m[g]), (float)sums[b] * scales[b], acc, fused);
+            acc = fma_or_not(llmir_f16_to_f32(m[g]), (float)sums[g] * scales[g], acc, fused);
         }
     }
     return acc;
@@ -390,7 +390,7 @@ static void test_kernel_linear_many_tokens_and_columns_in_several_passes_same_bi
 }
 
 /* Every token count of a unit, and enough of both for several passes in each half. */
-static void test_kernel_linear_wide_activations_use_each_weight_twice(void** state) {
+static void test_kernel_linear_wide_activations_are_16_bits(void** state) {
     (void)state;
     test_random_t random;
     test_random_init(&random, 8);
@@ -468,7 +468,7 @@ int main(void) {
         cmocka_unit_test(test_kernel_linear_gate_with_any_panel_count_multiplies_up),
         cmocka_unit_test(test_kernel_linear_soft_cap_bounds_the_outputs),
         cmocka_unit_test(test_kernel_linear_many_tokens_and_columns_in_several_passes_same_bits),
-        cmocka_unit_test(test_kernel_linear_wide_activations_use_each_weight_twice),
+        cmocka_unit_test(test_kernel_linear_wide_activations_are_16_bits),
         cmocka_unit_test(test_kernel_linear_one_token_alone_equals_it_among_many),
         cmocka_unit_test(test_kernel_linear_tiling_covers_every_panel_and_token_once),
     };

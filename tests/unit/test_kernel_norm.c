@@ -80,10 +80,11 @@ static void reference_x(const norm_fixture_t* f,
     }
 }
 
-/* The first half, or all, of a row of `columns`: dim or, wide, 2 * dim. */
+/* A row of int8, or a wide one of high and low bytes. */
 static void check_q8_row(
-    const uint8_t* row, const double* want, uint32_t columns, uint32_t dim, uint32_t group) {
+    const uint8_t* row, const double* want, uint32_t dim, uint32_t group, int wide) {
     const int8_t* q = (const int8_t*)row;
+    const uint32_t columns = wide ? 2 * dim : dim;
     const float* scale = (const float*)(row + llmir_q8_scale_offset(columns));
     const int32_t* sums = (const int32_t*)(row + llmir_q8_sum_offset(columns, group));
     for (uint32_t g = 0; g < dim / group; ++g) {
@@ -91,22 +92,13 @@ static void check_q8_row(
         int32_t sum = 0;
         for (uint32_t i = g * group; i < (g + 1u) * group; ++i) {
             max = fabs(want[i]) > max ? fabs(want[i]) : max;
-            sum += q[i];
-            assert_true(fabs(q[i] * (double)scale[g] - want[i]) <= scale[g] * 0.501 + 1e-6);
+            const int32_t value = wide ? 256 * q[i] + q[dim + i] : q[i];
+            const double step = scale[g] * (wide ? 1.501 : 0.501);
+            sum += value;
+            assert_true(fabs(value * (double)scale[g] - want[i]) <= step + 1e-6);
         }
-        assert_true(fabs(scale[g] - max / 127.0) <= 1e-6 * max);
+        assert_true(fabs(scale[g] * (wide ? 256.0 : 1.0) - max / 127.0) <= 1e-6 * max);
         assert_int_equal(sums[g], sum);
-    }
-}
-
-/* The second half of a wide row is what the first left over of the values. */
-static void check_rest(const uint8_t* row, const double* want, uint32_t dim, uint32_t group) {
-    const int8_t* q = (const int8_t*)row;
-    const float* scale = (const float*)(row + llmir_q8_scale_offset(2 * dim));
-    for (uint32_t i = 0; i < dim; ++i) {
-        const double kept = q[i] * (double)scale[i / group];
-        const double rest = q[dim + i] * (double)scale[(dim + i) / group];
-        assert_true(fabs(kept + rest - want[i]) <= scale[(dim + i) / group] * 0.501 + 4e-6);
     }
 }
 
@@ -128,11 +120,7 @@ static void check_norm(const norm_fixture_t* f, const llmir_norm_params_t* p) {
             x[i] *= inverse * f->weight[i];
         }
         if (p->out_format == LLMIR_ROW_Q8) {
-            const int wide = (p->flags & LLMIR_NORM_WIDE) != 0;
-            check_q8_row(f->out[r], x, wide ? 2 * p->dim : p->dim, p->dim, p->group);
-            if (wide) {
-                check_rest(f->out[r], x, p->dim, p->group);
-            }
+            check_q8_row(f->out[r], x, p->dim, p->group, (p->flags & LLMIR_NORM_WIDE) != 0);
             continue;
         }
         const float* out = (const float*)f->out[r];
@@ -186,43 +174,34 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
     }
 }
 
-/* The formula of quant/activation.h in scalar arithmetic, into groups `first` and up of a row of
- * `columns`: equal bits at all levels. */
-static void reference_q8(
-    const float* x, uint32_t dim, const llmir_quantize_params_t* p, uint32_t first, uint8_t* row) {
+/* The formula of quant/activation.h in scalar arithmetic: equal bits at all levels. */
+static void reference_q8_row(const float* x, const llmir_quantize_params_t* p, uint8_t* row) {
     const uint32_t group = p->group;
-    const uint32_t columns = p->wide ? 2 * dim : dim;
-    for (uint32_t g = 0; g < dim / group; ++g) {
+    const uint32_t columns = p->wide ? 2 * p->dim : p->dim;
+    for (uint32_t g = 0; g < p->dim / group; ++g) {
         float max = 0.0f;
         int32_t sum = 0;
         for (uint32_t i = g * group; i < (g + 1u) * group; ++i) {
             max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
         }
         const float inverse = max > 0.0f ? fminf(127.0f / max, FLT_MAX) : 0.0f;
+        float scale = max / 127.0f;
         for (uint32_t i = g * group; i < (g + 1u) * group; ++i) {
             const int32_t q = (int32_t)nearbyintf(x[i] * inverse);
-            ((int8_t*)row)[first * group + i] = (int8_t)q;
-            sum += q;
+            ((int8_t*)row)[i] = (int8_t)q;
+            sum += p->wide ? 256 * q : q;
+            if (p->wide) {
+                const float kept = (float)q * scale;
+                const float rest = (x[i] - kept) * fminf(inverse * 256.0f, FLT_MAX);
+                const int32_t low = (int32_t)nearbyintf(fminf(fmaxf(rest, -127.0f), 127.0f));
+                ((int8_t*)row)[p->dim + i] = (int8_t)low;
+                sum += low;
+            }
         }
-        const float scale = max / 127.0f;
-        memcpy(row + llmir_q8_scale_offset(columns) + (first + g) * 4u, &scale, 4);
-        memcpy(row + llmir_q8_sum_offset(columns, group) + (first + g) * 4u, &sum, 4);
+        scale = p->wide ? scale / 256.0f : scale;
+        memcpy(row + llmir_q8_scale_offset(columns) + g * 4u, &scale, 4);
+        memcpy(row + llmir_q8_sum_offset(columns, group) + g * 4u, &sum, 4);
     }
-}
-
-static void reference_q8_row(const float* x, const llmir_quantize_params_t* p, uint8_t* row) {
-    float rest[5 * 128];
-    reference_q8(x, p->dim, p, 0, row);
-    if (!p->wide) {
-        return;
-    }
-    for (uint32_t i = 0; i < p->dim; ++i) {
-        float scale;
-        memcpy(&scale, row + llmir_q8_scale_offset(2 * p->dim) + i / p->group * 4u, 4);
-        const float kept = (float)((const int8_t*)row)[i] * scale;
-        rest[i] = x[i] - kept;
-    }
-    reference_q8(rest, p->dim, p, p->dim / p->group, row);
 }
 
 static void run_quantize(const test_kernel_level_t* level,

@@ -5,10 +5,10 @@
  * round a * b before adding) give the same bits, for any number of tokens, threads and tiles.
  *
  *   integer weights, per output n and token t, groups g in order, acc = 0 at first:
- *     i   = dot(q_w[n][g], q_a[t][g])                 exact, of q - 8 for S4
+ *     i   = dot(q_w[n][g], q_a[t][g])                 exact, of q - 8 for S4; wide activations
+ *                                                     have 256 * high + low for q_a
  *     acc = fma((float)i * d[n][g], scale[t][g], acc)
  *     acc = fma(m[n][g], (float)sum[t][g] * scale[t][g], acc)             U4 only
- *     wide activations: all groups of the first half, then all of the second, with the same weights
  *   float weights: linear_float.h
  *   epilogue, in this order: + bias, gate, soft cap, + what out held
  *
@@ -48,14 +48,12 @@ typedef struct linear_tile {
     uint32_t first_token;
     uint32_t token_count;
     uint32_t block_count; /* of the weights, along the columns */
-    uint32_t half_count;  /* of the activations: 2 if they are wide */
     uint32_t pass_blocks; /* that one pass takes at most: bounded by the terms */
     float* sums;          /* [weight panel of the strip][token block][16], 64-byte aligned */
     linear_term_t* terms; /* [token][blocks of the pass] */
 } linear_tile_t;
 
-/* Blocks of the activations that passes over several weight panels share. Block b of wide
- * activations, of which there are 2 * block_count, meets block b % block_count of the weights. */
+/* Blocks that passes over several weight panels share. */
 typedef struct linear_span {
     uint32_t begin;
     uint32_t count;
@@ -68,9 +66,10 @@ LLMIR_VEC const uint8_t* tile_activations(const linear_tile_t* tile) {
            (size_t)tile->first_token * tile->call->row_bytes[0];
 }
 
-/* Columns of a row of activations. */
+/* Columns of a row of activations, high and low bytes counted apart. */
 LLMIR_VEC uint32_t tile_row_columns(const linear_tile_t* tile) {
-    return tile->params->columns * tile->half_count;
+    const llmir_linear_params_t* p = tile->params;
+    return p->flags & LLMIR_LINEAR_WIDE ? 2 * p->columns : p->columns;
 }
 
 /* Makes the terms of blocks [begin, begin + count) for all tokens of the tile. */
@@ -106,9 +105,9 @@ LLMIR_VEC void tile_run_pass(const linear_tile_t* tile,
     linear_pass_t pass;
     pass.block_bytes = llmir_block_bytes(p->layout, p->group);
     pass.blocks = (const uint8_t*)tile->call->operands[1] +
-                  ((size_t)weight_panel * tile->block_count + span->begin % tile->block_count) *
-                      pass.block_bytes;
+                  ((size_t)weight_panel * tile->block_count + span->begin) * pass.block_bytes;
     pass.block_count = span->count;
+    pass.low_offset = p->flags & LLMIR_LINEAR_WIDE ? p->columns : 0;
     pass.rows = row;
     pass.row_bytes = tile->call->row_bytes[0];
     pass.token_count = tile->token_count;
@@ -138,10 +137,9 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
             v16_store(tile->sums + i * TOKEN_FLOATS + t * LLMIR_PANEL_ROWS, v16_zero());
         }
     }
-    const uint32_t total = tile->block_count * tile->half_count;
-    linear_span_t span = {0, 0, total, tile->terms};
-    for (; span.begin < total; span.begin += span.count) {
-        const uint32_t left = tile->block_count - span.begin % tile->block_count;
+    linear_span_t span = {0, 0, tile->block_count, tile->terms};
+    for (; span.begin < tile->block_count; span.begin += span.count) {
+        const uint32_t left = tile->block_count - span.begin;
         span.count = left < tile->pass_blocks ? left : tile->pass_blocks;
         if (terms_are_made) {
             span.terms = tile->terms + span.begin;
@@ -191,12 +189,10 @@ LLMIR_VEC void tile_run(linear_tile_t* tile, uint32_t first, uint32_t end) {
     const uint32_t per_output = p->gate != LLMIR_GATE_NONE ? 2 : 1; /* weight panels */
     const int is_integer = llmir_layout_is_integer(p->layout);
     tile->block_count = is_integer ? p->columns / p->group : p->columns;
-    tile->half_count = p->flags & LLMIR_LINEAR_WIDE ? 2 : 1;
-    const uint32_t total = tile->block_count * tile->half_count;
     tile->pass_blocks = is_integer ? LINEAR_MAX_TERMS / tile->token_count : p->columns;
-    const int terms_are_made = total <= tile->pass_blocks || !is_integer;
+    const int terms_are_made = tile->block_count <= tile->pass_blocks || !is_integer;
     if (terms_are_made && is_integer) {
-        tile_make_terms(tile, 0, total);
+        tile_make_terms(tile, 0, tile->block_count);
     }
     for (uint32_t panel = first; panel < end;) {
         const uint32_t left = end - panel;

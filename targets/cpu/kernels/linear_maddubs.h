@@ -14,6 +14,8 @@
  * three loops over the tokens, two for the integers and one for the float part: in one loop the
  * chain from load to store would be longer than the processor can look ahead.
  *
+ * Wide activations: the high bytes first, what they add up to times 256, then the low bytes.
+ *
  *   registers: 8 weights (int4: 4 quads of columns x 2 vectors of rows; S8: 4 quads x low, high),
  *              2 sums, 1 broadcast, 1 product, ones */
 #ifndef LLMIR_CPU_LINEAR_MADDUBS_H
@@ -178,6 +180,15 @@ LLMIR_VEC void maddubs_scale(const linear_pass_t* pass,
     }
 }
 
+/* The dots of all tokens times 256. */
+LLMIR_VEC void maddubs_shift(const linear_pass_t* pass, maddubs_scratch_t* scratch) {
+    LLMIR_ROLLED
+    for (uint32_t t = 0; t < pass->token_count; t++) {
+        scratch->dots[t][0] = LINEAR_I(slli_epi32)(scratch->dots[t][0], 8);
+        scratch->dots[t][1] = LINEAR_I(slli_epi32)(scratch->dots[t][1], 8);
+    }
+}
+
 /* Many tokens, one block. `chunks` is group / 32, a constant where it can be. */
 LLMIR_VEC void maddubs_block(const linear_pass_t* pass,
                              uint32_t layout,
@@ -189,9 +200,16 @@ LLMIR_VEC void maddubs_block(const linear_pass_t* pass,
     const uint8_t* d = block + chunks * chunk_bytes;
     const int8_t* a = (const int8_t*)pass->rows + g * chunks * LLMIR_CHUNK_COLUMNS;
     for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row += 2 * LINEAR_SPAN) {
-        for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-            maddubs_chunk(pass, layout, block + chunk * chunk_bytes + row * 4,
-                          a + chunk * LLMIR_CHUNK_COLUMNS, chunk == 0, scratch);
+        const uint32_t steps = pass->low_offset != 0 ? 2 * chunks : chunks;
+        const int8_t* x = a;
+        LLMIR_ROLLED
+        for (uint32_t step = 0; step < steps; step++, x += LLMIR_CHUNK_COLUMNS) {
+            if (step == chunks) { /* from the high bytes to the low ones */
+                maddubs_shift(pass, scratch);
+                x = a + pass->low_offset;
+            }
+            maddubs_chunk(pass, layout, block + step % chunks * chunk_bytes + row * 4, x, step == 0,
+                          scratch);
         }
         maddubs_scale(pass, layout, g, d + row * 2, pass->sums + row, scratch);
     }
@@ -225,6 +243,11 @@ LLMIR_VEC linear_int maddubs_dot_int8(const uint8_t* bytes, const int8_t* a) {
     return dot;
 }
 
+LLMIR_VEC linear_int maddubs_token_dot(uint32_t layout, const uint8_t* weights, const int8_t* a) {
+    return layout == LLMIR_LAYOUT_PANEL_S8 ? maddubs_dot_int8(weights, a)
+                                           : maddubs_dot_int4(weights, a);
+}
+
 LLMIR_VEC void maddubs_token(const linear_pass_t* pass, uint32_t layout, uint32_t chunks) {
     const uint32_t chunk_bytes = LLMIR_CHUNK_BYTES * (layout == LLMIR_LAYOUT_PANEL_S8 ? 2 : 1);
     const float* scales = linear_scales(pass, 0);
@@ -239,12 +262,18 @@ LLMIR_VEC void maddubs_token(const linear_pass_t* pass, uint32_t layout, uint32_
         linear_prefetch(block, chunks * chunk_bytes);
         for (uint32_t v = 0; v < LLMIR_PANEL_ROWS / LINEAR_SPAN; v++) {
             linear_int dot = LINEAR_ZERO();
+            linear_int lows = LINEAR_ZERO();
             for (uint32_t chunk = 0; chunk < chunks; chunk++) {
                 const uint8_t* w = block + chunk * chunk_bytes + v * LINEAR_SPAN * 4;
                 const int8_t* x = a + chunk * LLMIR_CHUNK_COLUMNS;
-                dot = LINEAR_I(add_epi32)(dot, layout == LLMIR_LAYOUT_PANEL_S8
-                                                   ? maddubs_dot_int8(w, x)
-                                                   : maddubs_dot_int4(w, x));
+                dot = LINEAR_I(add_epi32)(dot, maddubs_token_dot(layout, w, x));
+                if (pass->low_offset != 0) {
+                    const linear_int low = maddubs_token_dot(layout, w, x + pass->low_offset);
+                    lows = LINEAR_I(add_epi32)(lows, low);
+                }
+            }
+            if (pass->low_offset != 0) {
+                dot = LINEAR_I(add_epi32)(LINEAR_I(slli_epi32)(dot, 8), lows);
             }
             if (layout == LLMIR_LAYOUT_PANEL_S4) {
                 dot = LINEAR_I(add_epi32)(dot, LINEAR_I(set1_epi32)(pass->terms[g].i));

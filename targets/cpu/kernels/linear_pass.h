@@ -30,6 +30,7 @@ typedef struct linear_pass {
     size_t block_bytes;
     uint32_t block_count;
     uint32_t group;        /* columns of a block; 1 for float layouts */
+    uint32_t low_offset;   /* wide activations: from a high byte to its low byte; else 0 */
     const uint8_t* rows;   /* activations: the first token's, at the first column of the range */
     const uint8_t* scales; /* of that token and the first group of the range; Q8 only */
     size_t row_bytes;      /* distance of two tokens, of rows and scales alike */

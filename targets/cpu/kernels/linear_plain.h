@@ -34,18 +34,34 @@ LLMIR_VEC void plain_dot_bytes(const int8_t* block,
     }
 }
 
+/* dots[row] += integer dot product of a block with the activations at `a`. */
+LLMIR_VEC void plain_dot(const linear_pass_t* pass,
+                         uint32_t layout,
+                         const uint8_t* block,
+                         const int8_t* a,
+                         int32_t dots[16]) {
+    if (layout == LLMIR_LAYOUT_PANEL_S8) {
+        plain_dot_bytes((const int8_t*)block, a, pass->group, dots);
+        return;
+    }
+    for (uint32_t c = 0; c < pass->group / LLMIR_CHUNK_COLUMNS; c++) {
+        plain_dot_nibbles(block + c * LLMIR_CHUNK_BYTES, a + c * LLMIR_CHUNK_COLUMNS,
+                          layout == LLMIR_LAYOUT_PANEL_S4 ? 8 : 0, dots);
+    }
+}
+
 /* One block and one token: the group step of the contract. */
 LLMIR_VEC void plain_step(
     const linear_pass_t* pass, uint32_t layout, const uint8_t* block, uint32_t token, uint32_t g) {
     const int8_t* a = (const int8_t*)linear_row(pass, token) + g * pass->group;
+    const uint32_t halves = pass->low_offset != 0 ? 2 : 1;
     int32_t dots[16] = {0};
-    if (layout == LLMIR_LAYOUT_PANEL_S8) {
-        plain_dot_bytes((const int8_t*)block, a, pass->group, dots);
-    } else {
-        for (uint32_t c = 0; c < pass->group / LLMIR_CHUNK_COLUMNS; c++) {
-            plain_dot_nibbles(block + c * LLMIR_CHUNK_BYTES, a + c * LLMIR_CHUNK_COLUMNS,
-                              layout == LLMIR_LAYOUT_PANEL_S4 ? 8 : 0, dots);
+    LLMIR_ROLLED
+    for (uint32_t half = 0; half < halves; half++, a += pass->low_offset) {
+        for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row++) {
+            dots[row] *= 256; /* the high bytes */
         }
+        plain_dot(pass, layout, block, a, dots);
     }
     float converted[16];
     for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row++) {

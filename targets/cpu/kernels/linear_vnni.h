@@ -5,10 +5,11 @@
  * starts from the token's term, -8 or -128 times the sum of its activations, so that nothing is
  * left to correct. 64 columns, two groups of 32 or a part of a wider one, are unpacked into 16
  * registers and stay there while all tokens of the tile pass by; the activations are the broadcast
- * memory operands of vpdpbusd, and the f32 sums wait in the L1 cache.
+ * memory operands of vpdpbusd, and the f32 sums wait in the L1 cache. Wide activations pass by
+ * twice, high bytes first: their dots times 256 are where those of the low bytes start.
  *
- *   registers: 16 weights, 2 tokens x 2 halves = 4 dots (chains that cover the latency), 2 sums,
- *              2 products, 4 scales and minima: 28 of 32
+ *   registers: 16 weights, 4 tokens x 2 halves = 8 dots (chains that cover the latency), 4 scales
+ *              and minima, 2 sums, 2 products: all 32
  *
  * One token alone keeps its sums in a register and reads the panel once from front to back. */
 #ifndef LLMIR_CPU_LINEAR_VNNI_H
@@ -16,7 +17,9 @@
 
 #include "targets/cpu/kernels/linear_pass.h"
 
-#define VNNI_LANES 2u /* tokens side by side */
+/* Tokens side by side: groups of 32, with chains of 8 or 16 dots each, and wider ones. */
+#define VNNI_LANES 4u
+#define VNNI_LANES64 2u
 
 /* What the tokens need of the weights in registers; halves are 32 columns. */
 typedef struct vnni_weights {
@@ -45,8 +48,8 @@ LLMIR_VEC void vnni_cursor_advance(const linear_pass_t* pass, vnni_cursor_t* at)
     at->sums += LLMIR_PANEL_ROWS;
 }
 
-/* Unpacks 32 columns of 16 rows. A block with scales alone is 32 bytes longer than a multiple of 64,
- * so every second one is aligned to 32 only. */
+/* Unpacks 32 columns of 16 rows. A block with scales alone is 32 bytes longer than a multiple of
+ * 64, so every second one is aligned to 32 only. */
 LLMIR_VEC void vnni_unpack(const uint8_t* chunk, uint32_t layout, __m512i q[8]) {
     if (layout == LLMIR_LAYOUT_PANEL_S8) {
         for (uint32_t i = 0; i < 8; i++) {
@@ -81,13 +84,18 @@ LLMIR_VEC __m512i vnni_start(const linear_term_t* term, uint32_t layout) {
     return layout == LLMIR_LAYOUT_PANEL_U4 ? _mm512_setzero_si512() : _mm512_set1_epi32(term->i);
 }
 
+/* From the dots of the high bytes to where those of the low bytes start. */
+LLMIR_VEC __m512i vnni_shift(__m512i dot) {
+    return _mm512_slli_epi32(dot, 8);
+}
+
 /* Adds `halves` times 32 columns of `lanes` tokens to dots[lane][half]. */
 LLMIR_VEC void vnni_columns(const vnni_weights_t* w,
                             const int8_t* a,
                             size_t row_bytes,
                             const uint32_t halves,
                             const uint32_t lanes,
-                            __m512i dots[VNNI_LANES][2]) {
+                            __m512i dots[][2]) {
     for (uint32_t i = 0; i < 8; i++) {
         for (uint32_t lane = 0; lane < lanes; lane++) {
             const int8_t* quad = a + lane * row_bytes + i * 4;
@@ -123,11 +131,21 @@ LLMIR_VEC void vnni_tokens32(const linear_pass_t* pass,
                              vnni_cursor_t* at) {
     __m512i dots[VNNI_LANES][2];
     for (uint32_t lane = 0; lane < lanes; lane++) {
+        dots[lane][0] = dots[lane][1] = _mm512_setzero_si512();
+    }
+    if (pass->low_offset != 0) {
+        vnni_columns(w, at->a, pass->row_bytes, halves, lanes, dots);
+    }
+    for (uint32_t lane = 0; lane < lanes; lane++) {
         for (uint32_t half = 0; half < halves; half++) {
-            dots[lane][half] = vnni_start(at->terms + lane * pass->term_stride + half, layout);
+            const linear_term_t* term = at->terms + lane * pass->term_stride + half;
+            const __m512i start = vnni_start(term, layout);
+            dots[lane][half] = pass->low_offset == 0
+                                   ? start
+                                   : _mm512_add_epi32(vnni_shift(dots[lane][half]), start);
         }
     }
-    vnni_columns(w, at->a, pass->row_bytes, halves, lanes, dots);
+    vnni_columns(w, at->a + pass->low_offset, pass->row_bytes, halves, lanes, dots);
     for (uint32_t lane = 0; lane < lanes; lane++) {
         __m512 acc = _mm512_load_ps(at->sums);
         for (uint32_t half = 0; half < halves; half++) {
@@ -150,10 +168,13 @@ LLMIR_VEC void vnni_blocks32(const linear_pass_t* pass,
         vnni_load_scales(block, layout, LLMIR_CHUNK_COLUMNS, &w.d[half], &w.m[half]);
     }
     vnni_cursor_t at = vnni_cursor_at(pass, g);
-    for (uint32_t t = pass->token_count; t >= VNNI_LANES; t -= VNNI_LANES) {
+    uint32_t left = pass->token_count;
+    LLMIR_ROLLED
+    for (; halves == 2 && left >= VNNI_LANES; left -= VNNI_LANES) {
         vnni_tokens32(pass, layout, &w, halves, VNNI_LANES, &at);
     }
-    if (pass->token_count % VNNI_LANES != 0) {
+    LLMIR_ROLLED
+    for (; left != 0; left--) {
         vnni_tokens32(pass, layout, &w, halves, 1, &at);
     }
 }
@@ -167,7 +188,7 @@ LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
                              int is_last_step,
                              __m512i* scratch,
                              vnni_cursor_t* at) {
-    __m512i dots[VNNI_LANES][2];
+    __m512i dots[VNNI_LANES64][2];
     for (uint32_t lane = 0; lane < lanes; lane++) {
         dots[lane][0] = scratch[lane];
         dots[lane][1] = _mm512_setzero_si512();
@@ -185,6 +206,18 @@ LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
     }
 }
 
+/* Adds the terms of group g to 256 times what the scratch holds. */
+LLMIR_VEC void vnni_start_all(const linear_pass_t* pass,
+                              uint32_t layout,
+                              uint32_t g,
+                              __m512i scratch[LLMIR_LINEAR_TOKEN_BLOCK]) {
+    LLMIR_ROLLED
+    for (uint32_t t = 0; t < pass->token_count; t++) {
+        scratch[t] =
+            _mm512_add_epi32(vnni_shift(scratch[t]), vnni_start(linear_terms(pass, t) + g, layout));
+    }
+}
+
 LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
                                uint32_t layout,
                                uint32_t g,
@@ -193,19 +226,27 @@ LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
     const uint8_t* block = pass->blocks + g * pass->block_bytes;
     vnni_weights_t w;
     vnni_load_scales(block, layout, pass->group, &w.d[0], &w.m[0]);
+    const uint32_t end = pass->low_offset != 0 ? 2 * pass->group : pass->group;
+    LLMIR_ROLLED
     for (uint32_t t = 0; t < pass->token_count; t++) {
-        scratch[t] = vnni_start(linear_terms(pass, t) + g, layout);
+        scratch[t] = _mm512_setzero_si512();
     }
-    for (uint32_t column = 0; column < pass->group; column += 64) {
+    LLMIR_ROLLED
+    for (uint32_t step = 0; step < end; step += 64) {
+        const uint32_t column = step % pass->group;
         const uint8_t* chunk = block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes;
         vnni_unpack(chunk, layout, w.q[0]);
         vnni_unpack(chunk + chunk_bytes, layout, w.q[1]);
-        const int is_last_step = column + 64 == pass->group;
+        const int is_last_step = step + 64 == end;
         vnni_cursor_t at = vnni_cursor_at(pass, g);
         at.a += column;
+        if (step + pass->group == end) { /* the only bytes, or from the high ones to the low ones */
+            vnni_start_all(pass, layout, g, scratch);
+        }
+        at.a += step + pass->group >= end ? pass->low_offset : 0;
         uint32_t t = 0;
-        for (; t + VNNI_LANES <= pass->token_count; t += VNNI_LANES) {
-            vnni_tokens64(pass, layout, &w, VNNI_LANES, is_last_step, scratch + t, &at);
+        for (; t + VNNI_LANES64 <= pass->token_count; t += VNNI_LANES64) {
+            vnni_tokens64(pass, layout, &w, VNNI_LANES64, is_last_step, scratch + t, &at);
         }
         if (t < pass->token_count) {
             vnni_tokens64(pass, layout, &w, 1, is_last_step, scratch + t, &at);
@@ -221,16 +262,24 @@ LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
     __m512 acc = _mm512_load_ps(pass->sums);
     for (uint32_t g = 0; g < pass->block_count; g++) {
         const uint8_t* block = pass->blocks + g * pass->block_bytes;
-        __m512i dots[2] = {vnni_start(pass->terms + g, layout), _mm512_setzero_si512()};
+        const __m512i zero = _mm512_setzero_si512();
+        __m512i dots[2] = {vnni_start(pass->terms + g, layout), zero};
+        __m512i highs[2] = {zero, zero};
         for (uint32_t column = 0; column < pass->group; column += LLMIR_CHUNK_COLUMNS) {
             __m512i q[8];
             const uint8_t* chunk = block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes;
             linear_prefetch(chunk, chunk_bytes);
             vnni_unpack(chunk, layout, q);
             for (uint32_t i = 0; i < 8; i++) {
-                dots[i % 2] = vnni_step(dots[i % 2], q[i], a + i * 4);
+                dots[i % 2] = vnni_step(dots[i % 2], q[i], a + pass->low_offset + i * 4);
+            }
+            for (uint32_t i = 0; i < 8 && pass->low_offset != 0; i++) {
+                highs[i % 2] = vnni_step(highs[i % 2], q[i], a + i * 4);
             }
             a += LLMIR_CHUNK_COLUMNS;
+        }
+        if (pass->low_offset != 0) {
+            dots[1] = _mm512_add_epi32(dots[1], vnni_shift(_mm512_add_epi32(highs[0], highs[1])));
         }
         vnni_weights_t w;
         vnni_load_scales(block, layout, pass->group, &w.d[0], &w.m[0]);

@@ -75,9 +75,9 @@ LLMIR_OUTLINE void norm_store_q8(const norm_row_t* row,
             v16_store(values + i, norm_output(row, weight, v16_set1(inverse), g * group + i));
         }
         if (wide) {
-            llmir_q8_group_store_wide(q8, g, group_count, values, group);
+            llmir_q8_group_store_wide(q8, g, row->dim, values, group);
         } else {
-            llmir_q8_group_store(q8, g, values, group);
+            (void)llmir_q8_group_store(q8, g, values, group);
         }
     }
 }

@@ -23,9 +23,9 @@ void LLMIR_KERNEL_NAME(quantize)(const llmir_cpu_call_t* call,
         for (uint32_t g = 0; g < group_count; ++g) {
             const float* x = (const float*)in + g * p->group;
             if (p->wide) {
-                llmir_q8_group_store_wide(q8, g, group_count, x, p->group);
+                llmir_q8_group_store_wide(q8, g, p->dim, x, p->group);
             } else {
-                llmir_q8_group_store(q8, g, x, p->group);
+                (void)llmir_q8_group_store(q8, g, x, p->group);
             }
         }
     }

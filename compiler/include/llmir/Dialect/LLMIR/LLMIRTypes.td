@@ -55,8 +55,7 @@ def LLMIR_Q8Rows : LLMIR_Type<"Q8Rows", "q8_rows"> {
   let description = [{
     Rows of quantized activations, one per token: int8 values, and per group of columns a scale and
     the sum of the values (`quant/activation.h`). `<columns, group>`; the group is 32, 64 or 128 and
-    divides the columns. `wide` rows hold every value as two int8, the second for what the first left
-    over: about 15 bits.
+    divides the columns. `wide` rows hold every value as a high and a low int8 under one scale: 16 bits.
 
     Example:
 
