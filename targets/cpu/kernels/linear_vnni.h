@@ -52,12 +52,14 @@ LLMIR_VEC void vnni_cursor_advance(const linear_pass_t* pass, vnni_cursor_t* at)
  * 64, so every second one is aligned to 32 only. */
 LLMIR_VEC void vnni_unpack(const uint8_t* chunk, uint32_t layout, __m512i q[8]) {
     if (layout == LLMIR_LAYOUT_PANEL_S8) {
+        LLMIR_UNROLLED
         for (uint32_t i = 0; i < 8; i++) {
             q[i] = _mm512_xor_si512(_mm512_loadu_si512(chunk + i * 64), _mm512_set1_epi8(-128));
         }
         return;
     }
     const __m512i mask = _mm512_set1_epi8(15);
+    LLMIR_UNROLLED
     for (uint32_t i = 0; i < 4; i++) {
         const __m512i x = _mm512_loadu_si512(chunk + i * 64);
         q[i] = _mm512_and_si512(x, mask);
@@ -96,9 +98,12 @@ LLMIR_VEC void vnni_columns(const vnni_weights_t* w,
                             const uint32_t halves,
                             const uint32_t lanes,
                             __m512i dots[][2]) {
+    LLMIR_UNROLLED
     for (uint32_t i = 0; i < 8; i++) {
+        LLMIR_UNROLLED
         for (uint32_t lane = 0; lane < lanes; lane++) {
             const int8_t* quad = a + lane * row_bytes + i * 4;
+            LLMIR_UNROLLED
             for (uint32_t half = 0; half < halves; half++) {
                 dots[lane][half] =
                     vnni_step(dots[lane][half], w->q[half][i], quad + half * LLMIR_CHUNK_COLUMNS);
@@ -130,13 +135,16 @@ LLMIR_VEC void vnni_tokens32(const linear_pass_t* pass,
                              const uint32_t lanes,
                              vnni_cursor_t* at) {
     __m512i dots[VNNI_LANES][2];
+    LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
         dots[lane][0] = dots[lane][1] = _mm512_setzero_si512();
     }
     if (pass->low_offset != 0) {
         vnni_columns(w, at->a, pass->row_bytes, halves, lanes, dots);
     }
+    LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
+        LLMIR_UNROLLED
         for (uint32_t half = 0; half < halves; half++) {
             const linear_term_t* term = at->terms + lane * pass->term_stride + half;
             const __m512i start = vnni_start(term, layout);
@@ -146,8 +154,10 @@ LLMIR_VEC void vnni_tokens32(const linear_pass_t* pass,
         }
     }
     vnni_columns(w, at->a + pass->low_offset, pass->row_bytes, halves, lanes, dots);
+    LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
         __m512 acc = _mm512_load_ps(at->sums);
+        LLMIR_UNROLLED
         for (uint32_t half = 0; half < halves; half++) {
             acc = vnni_finish(layout, w, half, at, dots[lane][half], acc);
         }
@@ -162,8 +172,10 @@ LLMIR_VEC void vnni_blocks32(const linear_pass_t* pass,
                              uint32_t g,
                              const uint32_t halves) {
     vnni_weights_t w;
+    LLMIR_UNROLLED
     for (uint32_t half = 0; half < halves; half++) {
         const uint8_t* block = pass->blocks + (g + half) * pass->block_bytes;
+        linear_prefetch(block, (uint32_t)pass->block_bytes);
         vnni_unpack(block, layout, w.q[half]);
         vnni_load_scales(block, layout, LLMIR_CHUNK_COLUMNS, &w.d[half], &w.m[half]);
     }
@@ -189,11 +201,13 @@ LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
                              __m512i* scratch,
                              vnni_cursor_t* at) {
     __m512i dots[VNNI_LANES64][2];
+    LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
         dots[lane][0] = scratch[lane];
         dots[lane][1] = _mm512_setzero_si512();
     }
     vnni_columns(w, at->a, pass->row_bytes, 2, lanes, dots);
+    LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
         const __m512i dot = _mm512_add_epi32(dots[lane][0], dots[lane][1]);
         if (!is_last_step) {
@@ -270,6 +284,7 @@ LLMIR_VEC void vnni_one_token(const linear_pass_t* pass, uint32_t layout) {
             const uint8_t* chunk = block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes;
             linear_prefetch(chunk, chunk_bytes);
             vnni_unpack(chunk, layout, q);
+            LLMIR_UNROLLED
             for (uint32_t i = 0; i < 8; i++) {
                 dots[i % 2] = vnni_step(dots[i % 2], q[i], a + pass->low_offset + i * 4);
             }

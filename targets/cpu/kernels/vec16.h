@@ -54,6 +54,14 @@
 #define LLMIR_ROLLED
 #endif
 
+/* Before a loop of a few rounds whose arrays must become registers. Clang judges by size, and does
+ * so anew when a bundle's kernels are specialised. */
+#if defined(__clang__)
+#define LLMIR_UNROLLED _Pragma("unroll")
+#else
+#define LLMIR_UNROLLED
+#endif
+
 #define LLMIR_LANES 16u
 
 /* Copies fewer than 64 bytes with moves of fixed size: a loop could become a call of memcpy. */
