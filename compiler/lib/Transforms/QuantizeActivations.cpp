@@ -4,6 +4,8 @@
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/SmallVector.h"
 
 namespace mlir::llmir {
 #define GEN_PASS_DEF_QUANTIZEACTIVATIONSPASS
@@ -46,17 +48,22 @@ struct QuantizeActivations : llmir::impl::QuantizeActivationsPassBase<QuantizeAc
                                  << "'";
       return signalPassFailure();
     }
-    Operation *lastGate = nullptr;
+    llvm::SmallVector<Operation *> gates;
     bool allWide = activations == "int16";
     getOperation().walk([&](Operation *op) {
-      lastGate = isGated(op) ? op : lastGate;
+      if (isGated(op))
+        gates.push_back(op);
       auto linear = dyn_cast<LinearOp>(op);
       allWide |= activations == "mixed" && linear && isNormed(linear);
     });
+    // A layer gains about as much anywhere (docs/QUANT.md); the end is where logits are nearest.
+    llvm::SmallPtrSet<Operation *, 16> lastGates;
+    auto last = llvm::ArrayRef<Operation *>(gates).take_back((gates.size() + 5) / 6);
+    lastGates.insert(last.begin(), last.end());
     getOperation().walk([&](Operation *op) {
       if (auto linear = dyn_cast<LinearOp>(op))
         quantize(linear.getInputMutable(), linear.getWeight().getType(),
-                 allWide || isWide(linear, lastGate));
+                 allWide || isWide(linear, lastGates));
       else if (auto logits = dyn_cast<LogitsOp>(op))
         quantize(logits.getInputMutable(), logits.getWeight().getType(), activations != "int8");
     });
@@ -64,11 +71,12 @@ struct QuantizeActivations : llmir::impl::QuantizeActivationsPassBase<QuantizeAc
   }
 
 private:
-  bool isWide(LinearOp op, Operation *lastGate) const {
+  bool isWide(LinearOp op, const llvm::SmallPtrSetImpl<Operation *> &lastGates) const {
     if (activations != "mixed")
       return false;
     return feedsAttention(op.getResult()) || isGated(op.getInput().getDefiningOp()) ||
-           op == lastGate || llvm::is_contained(op->getUsers(), lastGate);
+           lastGates.contains(op) ||
+           llvm::any_of(op->getUsers(), [&](Operation *user) { return lastGates.contains(user); });
   }
 
   void quantize(OpOperand &input, QTensorType weight, bool wide) {

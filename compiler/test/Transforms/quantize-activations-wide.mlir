@@ -4,7 +4,7 @@
 
 // INVALID: activations are int8, int16 or mixed, found 'int12'
 
-// Only the last gated product is wide, the products behind gates all are.
+// Only the last sixth of the gated products is wide, and at least one; the products behind gates all are.
 // CHECK-LABEL: @feed_forward
 func.func @feed_forward(%x: tensor<?x64xf32>, %gu: !llmir.qtensor<128x64, panel_u4, 32>, %d: !llmir.qtensor<64x64, panel_u4, 32>)
     -> tensor<?x64xf32> {

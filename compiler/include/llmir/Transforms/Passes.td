@@ -136,7 +136,7 @@ def QuantizeActivationsPass : Pass<"llmir-quantize-activations", "::mlir::func::
 
     - `int8`: none; `int16`: all;
     - `mixed`: those that lose most to int8 for what they cost: logits, queries, keys and values, the
-      product behind a gate, and the last gated product; all where norms stand behind products (Gemma).
+      product behind a gate, and the last sixth of the gated products; all where norms stand behind products (Gemma).
 
     ```
     llmir.linear %x, %w : tensor<?x576xf32>, !llmir.qtensor<576x576, panel_u4, 32> -> ...
