@@ -54,7 +54,7 @@ static llmir_status_t no_pages(const llmir_session_t* session,
 }
 
 /* Reserves pages for `count` more tokens; those of windows are reserved for each pass. */
-static llmir_status_t reserve(llmir_session_t* session, size_t count, llmir_error_t* error) {
+static llmir_status_t reserve_pages(llmir_session_t* session, size_t count, llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
     const uint32_t context = pool->layout.session_tokens;
     llmir_kv_copy_t copy;
@@ -79,6 +79,11 @@ static llmir_status_t reserve_window(llmir_session_t* session, size_t count, llm
     return copy_page(pool, copy, pool->layout.window_offset, pool->layout.window_page_bytes, error);
 }
 
+llmir_status_t llmir_session_reserve(llmir_session_t* session, size_t count, llmir_error_t* error) {
+    LLMIR_TRY(reserve_pages(session, count, error));
+    return reserve_window(session, count, error);
+}
+
 int llmir_session_has_room(const llmir_session_t* session) {
     const llmir_kv_pages_t* pages = &session->pool->pages;
     if (session->overflow == LLMIR_OVERFLOW_ROLL &&
@@ -92,20 +97,20 @@ int llmir_session_has_room(const llmir_session_t* session) {
 
 /* ---- One pass ---- */
 
-/* The feeds of one pass. Outputs: without `last_rows` none, else the last token's row of each feed,
- * or all of a feed with all_logits. */
+/* The feeds of one pass. Outputs: of the first `row_feeds` feeds the last token's row, or all of a
+ * feed with all_logits; none of the others. */
 typedef struct feed_pass {
     llmir_pool_t* pool;
     const llmir_feed_t* feeds;
     size_t feed_count;
-    int last_rows;
+    size_t row_feeds;
 } feed_pass_t;
 
-static size_t output_rows_of(const feed_pass_t* pass, const llmir_feed_t* feed) {
-    if (!pass->last_rows) {
+static size_t output_rows_of(const feed_pass_t* pass, size_t index) {
+    if (index >= pass->row_feeds) {
         return 0;
     }
-    return feed->all_logits != NULL ? feed->token_count : 1u;
+    return pass->feeds[index].all_logits != NULL ? pass->feeds[index].token_count : 1u;
 }
 
 /* Appends the tokens of feed `index` to the batch. */
@@ -113,7 +118,7 @@ static void append_feed(const feed_pass_t* pass, uint32_t index, llmir_batch_t* 
     llmir_pool_t* pool = pass->pool;
     const llmir_feed_t* feed = &pass->feeds[index];
     const llmir_session_t* session = feed->session;
-    const size_t rows = output_rows_of(pass, feed);
+    const size_t rows = output_rows_of(pass, index);
     const uint32_t first = batch->token_count;
     for (uint32_t i = 0; i < feed->token_count; ++i) {
         pool->tokens[first + i] = feed->tokens[i];
@@ -229,15 +234,16 @@ static llmir_status_t run_batch(const feed_pass_t* pass,
 
 /* Copies the logits of a feed out of the pass; *inout_row is its first output row. */
 static llmir_status_t read_logits(const feed_pass_t* pass,
-                                  const llmir_feed_t* feed,
+                                  size_t index,
                                   size_t* inout_row,
                                   llmir_error_t* error) {
     const llmir_pool_t* pool = pass->pool;
+    const llmir_feed_t* feed = &pass->feeds[index];
     const llmir_plan_view_t* plan = &pool->model->plan;
     const llmir_plan_buffer_t* buffer = &plan->buffers[plan->record->logits_buffer];
     const size_t row_bytes = pool->model->record->vocab_count * sizeof(float);
     const size_t base = (size_t)pool->slot_offsets[buffer->slot];
-    const size_t rows = output_rows_of(pass, feed);
+    const size_t rows = output_rows_of(pass, index);
     for (size_t i = 0; i < rows; ++i, ++*inout_row) {
         const size_t offset = base + *inout_row * buffer->row_bytes;
         if (feed->all_logits != NULL) {
@@ -263,7 +269,8 @@ static void publish(llmir_session_t* session, uint32_t start) {
 }
 
 /* The pass has succeeded: the tokens belong to the sequence. */
-static void commit(const feed_pass_t* pass, const llmir_feed_t* feed) {
+static void commit(const feed_pass_t* pass, size_t index) {
+    const llmir_feed_t* feed = &pass->feeds[index];
     llmir_session_t* session = feed->session;
     for (uint32_t i = 0; i < feed->token_count; ++i) {
         *llmir_kv_pages_token(&pass->pool->pages, &session->table, session->position + i) =
@@ -276,7 +283,7 @@ static void commit(const feed_pass_t* pass, const llmir_feed_t* feed) {
         publish(session, start);
     }
     llmir_windows_drop(session);
-    session->has_logits = pass->last_rows ? 1u : session->has_logits;
+    session->has_logits = index < pass->row_feeds ? 1u : session->has_logits;
 }
 
 static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
@@ -287,10 +294,10 @@ static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
     const llmir_batch_t batch = build_batch(pass);
     LLMIR_TRY(run_batch(pass, &batch, error));
     for (size_t i = 0; i < pass->feed_count; ++i) {
-        LLMIR_TRY(read_logits(pass, &pass->feeds[i], &row, error));
+        LLMIR_TRY(read_logits(pass, i, &row, error));
     }
     for (size_t i = 0; i < pass->feed_count; ++i) {
-        commit(pass, &pass->feeds[i]);
+        commit(pass, i);
     }
     return LLMIR_STATUS_OK;
 }
@@ -308,8 +315,7 @@ static uint32_t match(llmir_session_t* session, const int32_t* tokens, size_t co
     return llmir_windows_match(session, tokens, most, take);
 }
 
-/* Takes cached pages and moves the session behind them. */
-static uint32_t reuse(llmir_session_t* session, const int32_t* tokens, size_t count) {
+uint32_t llmir_session_take_cached(llmir_session_t* session, const int32_t* tokens, size_t count) {
     const uint32_t taken = match(session, tokens, count, 1);
     session->position += taken;
     session->pool->reused_count += taken;
@@ -337,7 +343,7 @@ llmir_status_t llmir_session_reuse(llmir_session_t* session,
     *out_count = 0;
     LLMIR_TRY(check_tokens(session, tokens, token_count, error));
     LLMIR_TRY(llmir_session_settle(session, error));
-    *out_count = reuse(session, tokens, token_count);
+    *out_count = llmir_session_take_cached(session, tokens, token_count);
     if (*out_count != 0) {
         session->has_logits = 0;
         llmir_session_end_generation(session);
@@ -353,13 +359,13 @@ llmir_status_t llmir_session_compute(llmir_session_t* session,
                                      llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
     const uint32_t start = session->position;
-    size_t done = reuse(session, tokens, token_count);
-    llmir_status_t status = reserve(session, token_count - done, error);
+    size_t done = llmir_session_take_cached(session, tokens, token_count);
+    llmir_status_t status = reserve_pages(session, token_count - done, error);
     while (status == LLMIR_STATUS_OK && done < token_count) {
         const size_t rest = token_count - done;
         const size_t take = rest < pool->layout.chunk_tokens ? rest : pool->layout.chunk_tokens;
         const llmir_feed_t feed = {session, tokens + done, take, NULL};
-        const feed_pass_t pass = {pool, &feed, 1, take == rest};
+        const feed_pass_t pass = {pool, &feed, 1, take == rest ? 1u : 0u};
         status = reserve_window(session, take, error);
         if (status == LLMIR_STATUS_OK) {
             status = run_pass(&pass, error);
@@ -407,13 +413,13 @@ static llmir_status_t check_feeds(const feed_pass_t* pass, llmir_error_t* error)
     for (size_t i = 0; i < pass->feed_count && status == LLMIR_STATUS_OK; ++i) {
         const llmir_feed_t* feed = &pass->feeds[i];
         if (feed->token_count > layout->chunk_tokens - tokens ||
-            output_rows_of(pass, feed) > layout->output_rows - rows) {
+            output_rows_of(pass, i) > layout->output_rows - rows) {
             status = llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                                 "feed %zu: the pass exceeds %u tokens or %u rows of logits", i,
                                 layout->chunk_tokens, layout->output_rows);
         } else {
             tokens += feed->token_count;
-            rows += output_rows_of(pass, feed);
+            rows += output_rows_of(pass, i);
             status = check_feed(pass, i, error);
         }
     }
@@ -423,12 +429,30 @@ static llmir_status_t check_feeds(const feed_pass_t* pass, llmir_error_t* error)
     return status;
 }
 
+llmir_status_t llmir_pool_compute(llmir_pool_t* pool,
+                                  const llmir_feed_t* feeds,
+                                  size_t feed_count,
+                                  size_t row_feeds,
+                                  llmir_error_t* error) {
+    const feed_pass_t pass = {pool, feeds, feed_count, row_feeds};
+    llmir_status_t status = LLMIR_STATUS_OK;
+    for (size_t i = 0; i < feed_count && status == LLMIR_STATUS_OK; ++i) {
+        status = llmir_session_reserve(feeds[i].session, feeds[i].token_count, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = run_pass(&pass, error);
+    }
+    for (size_t i = 0; i < feed_count && status != LLMIR_STATUS_OK; ++i) {
+        llmir_session_rewind(feeds[i].session, feeds[i].session->position);
+    }
+    return status;
+}
+
 llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
                                const llmir_feed_t* feeds,
                                size_t feed_count,
                                llmir_error_t* error) {
-    const feed_pass_t pass = {pool, feeds, feed_count, 1};
-    llmir_status_t status = LLMIR_STATUS_OK;
+    const feed_pass_t pass = {pool, feeds, feed_count, feed_count};
     if (pool == NULL || feeds == NULL || feed_count == 0 ||
         feed_count > pool->layout.session_count) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
@@ -439,22 +463,9 @@ llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
     for (size_t i = 0; i < feed_count; ++i) {
         LLMIR_TRY(llmir_session_settle(feeds[i].session, error));
     }
-    for (size_t i = 0; i < feed_count && status == LLMIR_STATUS_OK; ++i) {
-        status = reserve(feeds[i].session, feeds[i].token_count, error);
-        if (status == LLMIR_STATUS_OK) {
-            status = reserve_window(feeds[i].session, feeds[i].token_count, error);
-        }
-    }
-    if (status == LLMIR_STATUS_OK) {
-        status = run_pass(&pass, error);
-    }
+    LLMIR_TRY(llmir_pool_compute(pool, feeds, feed_count, feed_count, error));
     for (size_t i = 0; i < feed_count; ++i) {
-        llmir_session_t* session = feeds[i].session;
-        if (status == LLMIR_STATUS_OK) {
-            llmir_session_end_generation(session);
-        } else {
-            llmir_session_rewind(session, session->position);
-        }
+        llmir_session_end_generation(feeds[i].session);
     }
-    return status;
+    return LLMIR_STATUS_OK;
 }

@@ -49,7 +49,7 @@ static int32_t sample(llmir_session_t* session) {
     return llmir_sampler_draw(&session->sampler, &input);
 }
 
-static void fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* out_piece) {
+void llmir_session_fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* out_piece) {
     if (session->finish != LLMIR_FINISH_NONE) {
         llmir_text_stream_flush(&session->stream);
     }
@@ -68,13 +68,12 @@ int llmir_session_push_text(llmir_session_t* session, int32_t token) {
     return llmir_text_stream_push(&session->stream, text, bytes);
 }
 
-/* Samples the next token, -1 where a grammar leaves nothing to say, and passes its text to the
- * stream; leaves the finish that it brings in the session. */
-static llmir_status_t begin_token(llmir_session_t* session,
-                                  int32_t* out_token,
-                                  llmir_error_t* error) {
+llmir_status_t llmir_session_sample(llmir_session_t* session,
+                                    int32_t* out_token,
+                                    llmir_error_t* error) {
     const llmir_tokenizer_t* tokenizer = llmir_model_tokenizer(session->pool->model);
     int is_over = 0;
+    *out_token = -1;
     LLMIR_TRY(apply_grammar(session, &is_over, error));
     if (is_over) {
         session->finish = LLMIR_FINISH_END;
@@ -122,7 +121,7 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
     LLMIR_TRY(llmir_session_settle(session, error));
     int32_t token = session->pending;
     if (token < 0) {
-        LLMIR_TRY(begin_token(session, &token, error));
+        LLMIR_TRY(llmir_session_sample(session, &token, error));
     }
     if (session->finish == LLMIR_FINISH_NONE && !llmir_session_has_room(session)) {
         if (session->overflow == LLMIR_OVERFLOW_ERROR) {
@@ -135,7 +134,7 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
     }
     if (session->finish != LLMIR_FINISH_NONE) {
         session->pending = -1;
-        fill_piece(session, token, out_piece);
+        llmir_session_fill_piece(session, token, out_piece);
         return LLMIR_STATUS_OK;
     }
     session->pending = token; /* a cancelled call goes on with it */
@@ -145,6 +144,6 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
     if (session->max_tokens != 0 && session->generated_count >= session->max_tokens) {
         session->finish = LLMIR_FINISH_LIMIT;
     }
-    fill_piece(session, token, out_piece);
+    llmir_session_fill_piece(session, token, out_piece);
     return LLMIR_STATUS_OK;
 }

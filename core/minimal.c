@@ -1,6 +1,6 @@
 /* What stands in for the parts that LLMIR_MINIMAL leaves out: text to ids, chat templates,
- * grammars, saved sessions, and samplers other than the greedy one. Each call that needs one of
- * them is UNSUPPORTED and says so; everything else works as in the whole library. */
+ * grammars, saved sessions, the scheduler, and samplers other than the greedy one. Each call that
+ * needs one of them is UNSUPPORTED and says so; everything else works as in the whole library. */
 #include "core/chat.h"
 #include "core/grammar/grammar.h"
 #include "core/options.h"
@@ -164,4 +164,77 @@ llmir_status_t llmir_session_restore_file(llmir_session_t* session,
                                           llmir_error_t* error) {
     (void)session, (void)path;
     return left_out("llmir_session_restore_file", error);
+}
+
+/* ---- The scheduler: none can be created, so there are no requests ---- */
+
+llmir_status_t llmir_scheduler_memory_plan(const llmir_model_t* model,
+                                           const llmir_scheduler_options_t* options,
+                                           llmir_memory_plan_t* inout_plan,
+                                           llmir_error_t* error) {
+    (void)model, (void)options, (void)inout_plan;
+    return left_out("llmir_scheduler_memory_plan", error);
+}
+
+llmir_status_t llmir_scheduler_create(llmir_model_t* model,
+                                      const llmir_scheduler_options_t* options,
+                                      llmir_scheduler_t** out_scheduler,
+                                      llmir_error_t* error) {
+    (void)model, (void)options;
+    if (out_scheduler != NULL) {
+        *out_scheduler = NULL;
+    }
+    return left_out("llmir_scheduler_create", error);
+}
+
+void llmir_scheduler_destroy(llmir_scheduler_t* scheduler) {
+    (void)scheduler;
+}
+
+llmir_status_t llmir_scheduler_step(llmir_scheduler_t* scheduler,
+                                    int32_t* out_has_work,
+                                    llmir_error_t* error) {
+    (void)scheduler, (void)out_has_work;
+    return left_out("llmir_scheduler_step", error);
+}
+
+llmir_status_t llmir_scheduler_submit(llmir_scheduler_t* scheduler,
+                                      const llmir_request_options_t* options,
+                                      llmir_request_t** out_request,
+                                      llmir_error_t* error) {
+    (void)scheduler, (void)options;
+    if (out_request != NULL) {
+        *out_request = NULL;
+    }
+    return left_out("llmir_scheduler_submit", error);
+}
+
+llmir_status_t llmir_scheduler_get_stats(const llmir_scheduler_t* scheduler,
+                                         llmir_scheduler_stats_t* inout_stats,
+                                         llmir_error_t* error) {
+    (void)scheduler, (void)inout_stats;
+    return left_out("llmir_scheduler_get_stats", error);
+}
+
+llmir_status_t llmir_request_next(llmir_request_t* request,
+                                  uint64_t timeout_ns,
+                                  llmir_piece_t* out_piece,
+                                  llmir_error_t* error) {
+    (void)request, (void)timeout_ns, (void)out_piece;
+    return left_out("llmir_request_next", error);
+}
+
+void llmir_request_cancel(llmir_request_t* request) {
+    (void)request;
+}
+
+void llmir_request_destroy(llmir_request_t* request) {
+    (void)request;
+}
+
+llmir_status_t llmir_request_get_info(const llmir_request_t* request,
+                                      llmir_request_info_t* inout_info,
+                                      llmir_error_t* error) {
+    (void)request, (void)inout_info;
+    return left_out("llmir_request_get_info", error);
 }

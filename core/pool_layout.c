@@ -17,8 +17,9 @@ _Static_assert((int)LLMIR_KV_F16 == (int)LLMIR_KV_STORAGE_F16 &&
                    (int)LLMIR_KV_Q4 == (int)LLMIR_KV_STORAGE_Q4,
                "the application's kv_type is the storage of the pages");
 
-/* Appends an array to the arena; a sum that wraps makes the cursor stick at SIZE_MAX. */
-static llmir_arena_part_t append(size_t* inout_cursor, uint64_t count, uint64_t element_bytes) {
+llmir_arena_part_t llmir_arena_append(size_t* inout_cursor,
+                                      uint64_t count,
+                                      uint64_t element_bytes) {
     llmir_arena_part_t part = {*inout_cursor, 0};
     size_t end = 0;
     if (*inout_cursor == SIZE_MAX || count > SIZE_MAX || element_bytes > SIZE_MAX ||
@@ -128,49 +129,52 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     const uint32_t sessions = layout->session_count;
     const uint32_t vocab = model->record->vocab_count;
     layout->text_bytes = LLMIR_TEXT_STREAM_BYTES((size_t)model->token_bytes_max);
-    layout->pool = append(cursor, 1, sizeof(llmir_pool_t));
-    layout->sessions = append(cursor, sessions, sizeof(llmir_session_t));
-    layout->text = append(cursor, sessions, layout->text_bytes);
-    layout->logits = append(cursor, (uint64_t)sessions * vocab, sizeof(float));
-    layout->page_tables =
-        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
-    layout->window_tables =
-        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
-    layout->free_pages = append(cursor, layout->page_count, sizeof(uint32_t));
-    layout->token_ids = append(
+    layout->pool = llmir_arena_append(cursor, 1, sizeof(llmir_pool_t));
+    layout->sessions = llmir_arena_append(cursor, sessions, sizeof(llmir_session_t));
+    layout->text = llmir_arena_append(cursor, sessions, layout->text_bytes);
+    layout->logits = llmir_arena_append(cursor, (uint64_t)sessions * vocab, sizeof(float));
+    layout->page_tables = llmir_arena_append(cursor, (uint64_t)sessions * layout->page_table_stride,
+                                             sizeof(uint32_t));
+    layout->window_tables = llmir_arena_append(
+        cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->free_pages = llmir_arena_append(cursor, layout->page_count, sizeof(uint32_t));
+    layout->token_ids = llmir_arena_append(
         cursor, (uint64_t)layout->page_count * model->plan.record->page_tokens, sizeof(int32_t));
-    layout->page_states = append(cursor, layout->page_count, sizeof(llmir_kv_page_state_t));
-    layout->buckets = append(cursor, layout->bucket_count, sizeof(uint32_t));
-    layout->window_free = append(cursor, layout->window_page_count, sizeof(uint32_t));
+    layout->page_states =
+        llmir_arena_append(cursor, layout->page_count, sizeof(llmir_kv_page_state_t));
+    layout->buckets = llmir_arena_append(cursor, layout->bucket_count, sizeof(uint32_t));
+    layout->window_free = llmir_arena_append(cursor, layout->window_page_count, sizeof(uint32_t));
     layout->window_states =
-        append(cursor, layout->window_page_count, sizeof(llmir_kv_page_state_t));
-    layout->window_buckets =
-        append(cursor, llmir_kv_pages_buckets(layout->window_page_count), sizeof(uint32_t));
-    layout->tokens = append(cursor, layout->chunk_tokens, sizeof(int32_t));
-    layout->positions = append(cursor, layout->chunk_tokens, sizeof(int32_t));
-    layout->token_sequence = append(cursor, layout->chunk_tokens, sizeof(uint32_t));
-    layout->output_indices = append(cursor, layout->output_rows, sizeof(uint32_t));
-    layout->batch_tables =
-        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
-    layout->batch_windows =
-        append(cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
-    layout->matches = append(cursor, sessions, sizeof(llmir_match_t));
-    layout->allowed = append(cursor, vocab / 32u + 1u, sizeof(uint32_t));
-    layout->roll_ids =
-        append(cursor, 2u * (uint64_t)sessions * layout->session_tokens, sizeof(int32_t));
-    layout->slot_offsets = append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
-    layout->candidates = append(cursor, vocab, sizeof(llmir_candidate_t));
-    layout->recent = append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
+        llmir_arena_append(cursor, layout->window_page_count, sizeof(llmir_kv_page_state_t));
+    layout->window_buckets = llmir_arena_append(
+        cursor, llmir_kv_pages_buckets(layout->window_page_count), sizeof(uint32_t));
+    layout->tokens = llmir_arena_append(cursor, layout->chunk_tokens, sizeof(int32_t));
+    layout->positions = llmir_arena_append(cursor, layout->chunk_tokens, sizeof(int32_t));
+    layout->token_sequence = llmir_arena_append(cursor, layout->chunk_tokens, sizeof(uint32_t));
+    layout->output_indices = llmir_arena_append(cursor, layout->output_rows, sizeof(uint32_t));
+    layout->batch_tables = llmir_arena_append(
+        cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->batch_windows = llmir_arena_append(
+        cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
+    layout->matches = llmir_arena_append(cursor, sessions, sizeof(llmir_match_t));
+    layout->allowed = llmir_arena_append(cursor, vocab / 32u + 1u, sizeof(uint32_t));
+    layout->roll_ids = llmir_arena_append(cursor, 2u * (uint64_t)sessions * layout->session_tokens,
+                                          sizeof(int32_t));
+    layout->slot_offsets =
+        llmir_arena_append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
+    layout->candidates = llmir_arena_append(cursor, vocab, sizeof(llmir_candidate_t));
+    layout->recent = llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
 }
 
 /* The pages, then those of windows. */
 static void lay_out_kv(llmir_pool_layout_t* layout, size_t* cursor) {
     layout->kv.offset = *cursor;
-    (void)append(cursor, layout->page_count, layout->page_bytes);
+    (void)llmir_arena_append(cursor, layout->page_count, layout->page_bytes);
     layout->window_offset = *cursor - layout->kv.offset;
-    (void)append(cursor, layout->window_page_count, layout->window_page_bytes);
+    (void)llmir_arena_append(cursor, layout->window_page_count, layout->window_page_bytes);
     if (*cursor == layout->kv.offset) {
-        (void)append(cursor, 1, ARENA_ALIGNMENT); /* no attention; devices make no empty buffers */
+        (void)llmir_arena_append(cursor, 1,
+                                 ARENA_ALIGNMENT); /* no attention; devices make no empty buffers */
     }
     layout->kv.bytes = *cursor - layout->kv.offset;
 }
@@ -189,7 +193,8 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
     out_layout->state = (llmir_arena_part_t){0, cursor};
     out_layout->activations.offset = cursor;
     for (uint32_t i = 0; i < model->plan.record->slot_count; ++i) {
-        (void)append(&cursor, 1, llmir_pool_slot_bytes(out_layout, &model->plan.slots[i]));
+        (void)llmir_arena_append(&cursor, 1,
+                                 llmir_pool_slot_bytes(out_layout, &model->plan.slots[i]));
     }
     out_layout->activations.bytes = cursor - out_layout->activations.offset;
     lay_out_kv(out_layout, &cursor);

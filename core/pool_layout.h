@@ -73,6 +73,10 @@ typedef struct llmir_pool_layout {
     size_t arena_bytes; /* of everything, the device's buffer objects included */
 } llmir_pool_layout_t;
 
+/* Appends an array of `count` elements to an arena that ends at *inout_cursor, each array from a
+ * multiple of 64 bytes on; a sum that wraps makes the cursor stick at SIZE_MAX. */
+llmir_arena_part_t llmir_arena_append(size_t* inout_cursor, uint64_t count, uint64_t element_bytes);
+
 /* Resolves the options (NULL: defaults) and lays the arena out.
  * Errors: INVALID_ARGUMENT, CAPACITY (beyond the address space). */
 llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,

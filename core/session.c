@@ -18,24 +18,34 @@ void llmir_session_end_generation(llmir_session_t* session) {
     }
 }
 
-static llmir_session_t* free_session(llmir_pool_t* pool) {
-    for (uint32_t i = 0; i < pool->layout.session_count; ++i) {
-        if (!pool->sessions[i].in_use) {
-            return &pool->sessions[i];
-        }
+llmir_session_t* llmir_session_place(llmir_pool_t* pool) {
+    const llmir_pool_layout_t* layout = &pool->layout;
+    const size_t row_bytes = layout->page_table_stride * sizeof(uint32_t);
+    size_t index = 0;
+    while (index < layout->session_count && pool->sessions[index].in_use) {
+        ++index;
     }
-    return NULL;
+    if (index == layout->session_count) {
+        return NULL;
+    }
+    llmir_session_t* session = &pool->sessions[index];
+    memset(session, 0, sizeof(*session));
+    session->pool = pool;
+    session->roll_ids = llmir_pool_at(pool, layout->roll_ids, index,
+                                      2u * layout->session_tokens * sizeof(*session->roll_ids));
+    session->table.pages = llmir_pool_at(pool, layout->page_tables, index, row_bytes);
+    session->window.pages = llmir_pool_at(pool, layout->window_tables, index, row_bytes);
+    session->logits = llmir_pool_at(pool, layout->logits, index,
+                                    pool->model->record->vocab_count * sizeof(float));
+    session->stream.buffer = llmir_pool_at(pool, layout->text, index, layout->text_bytes);
+    session->match = llmir_pool_at(pool, layout->matches, index, sizeof(*session->match));
+    return session;
 }
 
-/* Makes a free place of the arena a session; its memory lies beside those of the others. */
-static llmir_status_t init_session(llmir_pool_t* pool,
-                                   llmir_session_t* session,
-                                   const llmir_session_options_t* options,
-                                   llmir_error_t* error) {
-    const llmir_pool_layout_t* layout = &pool->layout;
-    const size_t index = (size_t)(session - pool->sessions);
-    const size_t row = layout->page_table_stride;
-    memset(session, 0, sizeof(*session));
+llmir_status_t llmir_session_set_up(llmir_session_t* session,
+                                    const llmir_session_options_t* options,
+                                    llmir_error_t* error) {
+    const llmir_pool_layout_t* layout = &session->pool->layout;
     if (options->overflow == LLMIR_OVERFLOW_ROLL &&
         options->sink_tokens > layout->session_tokens / 2u) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
@@ -45,32 +55,21 @@ static llmir_status_t init_session(llmir_pool_t* pool,
     LLMIR_TRY(
         llmir_stop_set_init(&session->stops, options->stop_strings, options->stop_count, error));
     LLMIR_TRY(llmir_sampler_init(&session->sampler, options->sampler, error));
-    session->pool = pool;
     session->flags = options->flags;
     session->max_tokens = options->max_tokens;
     session->overflow = options->overflow;
     session->sink_tokens = options->sink_tokens;
-    session->roll_ids = llmir_pool_at(pool, layout->roll_ids, index,
-                                      2u * layout->session_tokens * sizeof(*session->roll_ids));
-    session->table.pages = llmir_pool_at(pool, layout->page_tables, index, row * sizeof(uint32_t));
-    session->window.pages =
-        llmir_pool_at(pool, layout->window_tables, index, row * sizeof(uint32_t));
-    session->logits = llmir_pool_at(pool, layout->logits, index,
-                                    pool->model->record->vocab_count * sizeof(float));
-    llmir_text_stream_init(&session->stream, &session->stops,
-                           llmir_pool_at(pool, layout->text, index, layout->text_bytes),
+    llmir_text_stream_init(&session->stream, &session->stops, session->stream.buffer,
                            layout->text_bytes);
-    session->match = llmir_pool_at(pool, layout->matches, index, sizeof(*session->match));
     session->grammar = options->grammar;
     if (options->grammar != NULL) {
-        if (options->grammar->model != pool->model) {
+        if (options->grammar->model != session->pool->model) {
             return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                               "session options: the grammar is of another model");
         }
         LLMIR_TRY(llmir_match_begin(&options->grammar->automaton, session->match, error));
     }
     llmir_session_end_generation(session);
-    session->in_use = 1;
     return LLMIR_STATUS_OK;
 }
 
@@ -87,14 +86,10 @@ static llmir_status_t make_private_pool(llmir_model_t* model,
     return llmir_pool_create(model, &pool_options, out_pool, error);
 }
 
-static llmir_status_t check_create(const llmir_model_t* model,
-                                   const llmir_pool_t* pool,
-                                   const llmir_session_options_t* options,
-                                   llmir_error_t* error) {
-    if (model == NULL || (pool != NULL && pool->model != model)) {
-        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "session: the model is NULL or not the pool's");
-    }
+llmir_status_t llmir_session_read_options(const llmir_session_options_t* source,
+                                          llmir_session_options_t* options,
+                                          llmir_error_t* error) {
+    LLMIR_TRY(llmir_options_read(options, sizeof(*options), source, "session options", error));
     const uint32_t known = LLMIR_SESSION_IGNORE_END | LLMIR_SESSION_NO_SHARING;
     if ((options->flags & ~known) != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
@@ -118,15 +113,18 @@ llmir_status_t llmir_session_create(llmir_model_t* model,
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "session: out_session is NULL");
     }
     *out_session = NULL;
-    LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "session options", error));
-    LLMIR_TRY(check_create(model, pool, &own, error));
+    if (model == NULL || (pool != NULL && pool->model != model)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "session: the model is NULL or not the pool's");
+    }
+    LLMIR_TRY(llmir_session_read_options(options, &own, error));
     if (is_private) {
         LLMIR_TRY(make_private_pool(model, &own, &pool, error));
     }
-    llmir_session_t* session = free_session(pool);
+    llmir_session_t* session = llmir_session_place(pool);
     const llmir_status_t status =
         session != NULL
-            ? init_session(pool, session, &own, error)
+            ? llmir_session_set_up(session, &own, error)
             : llmir_fail(error, LLMIR_STATUS_CAPACITY, "session: all %u of the pool are in use",
                          pool->layout.session_count);
     if (status != LLMIR_STATUS_OK) {
@@ -135,53 +133,64 @@ llmir_status_t llmir_session_create(llmir_model_t* model,
         }
         return status;
     }
+    session->in_use = 1;
     session->owns_pool = is_private ? 1u : 0u;
     *out_session = session;
     return LLMIR_STATUS_OK;
 }
 
+void llmir_session_copy_state(const llmir_session_t* from, llmir_session_t* to) {
+    to->flags = from->flags;
+    to->overflow = from->overflow;
+    to->sink_tokens = from->sink_tokens;
+    to->sampler = from->sampler;
+    to->stops = from->stops;
+    to->max_tokens = from->max_tokens;
+    to->generated_count = from->generated_count;
+    to->pending = from->pending;
+    to->finish = from->finish;
+    to->grammar = from->grammar;
+    if (from->grammar != NULL) {
+        *to->match = *from->match;
+    }
+    char* buffer = to->stream.buffer;
+    to->stream = from->stream;
+    to->stream.stops = &to->stops;
+    to->stream.buffer = buffer;
+    memcpy(buffer, from->stream.buffer, from->stream.end);
+}
+
 /* The child's own memory, the parent's contents; pages are shared. */
 static void copy_session(const llmir_session_t* parent, llmir_session_t* child) {
     llmir_pool_t* pool = parent->pool;
-    const llmir_session_t own = *child;
-    *child = *parent;
-    child->table = own.table;
-    child->window = own.window;
-    child->logits = own.logits;
-    child->roll_ids = own.roll_ids;
-    child->match = own.match;
-    *child->match = *parent->match;
+    llmir_session_copy_state(parent, child);
+    child->position = parent->position;
+    child->uncomputed = parent->uncomputed;
     memcpy(child->roll_ids, parent->roll_ids, parent->uncomputed * sizeof(*child->roll_ids));
-    child->stream.stops = &child->stops;
-    child->stream.buffer = own.stream.buffer;
-    child->owns_pool = 0;
-    llmir_atomic_store_release(&child->cancel, 0);
-    llmir_atomic_store_release(&child->deadline, LLMIR_DEADLINE_NONE);
-    memcpy(child->stream.buffer, parent->stream.buffer, pool->layout.text_bytes);
+    child->has_logits = parent->has_logits;
     if (parent->has_logits) {
         memcpy(child->logits, parent->logits,
                pool->model->record->vocab_count * sizeof(*child->logits));
     }
     llmir_kv_pages_fork(&pool->pages, &parent->table, &child->table);
     llmir_kv_pages_fork(&pool->window_pages, &parent->window, &child->window);
+    child->in_use = 1;
 }
 
 llmir_status_t llmir_session_fork(const llmir_session_t* session,
                                   llmir_session_t** out_session,
                                   llmir_error_t* error) {
-    llmir_session_options_t options = LLMIR_SESSION_OPTIONS_INIT;
     if (session == NULL || out_session == NULL) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "fork: session or out_session is NULL");
     }
     *out_session = NULL;
-    llmir_session_t* child = free_session(session->pool);
+    llmir_session_t* child = llmir_session_place(session->pool);
     if (child == NULL) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "fork: all %u sessions of the pool are used",
                           session->pool->layout.session_count);
     }
-    LLMIR_TRY(init_session(session->pool, child, &options, error));
     copy_session(session, child);
     *out_session = child;
     return LLMIR_STATUS_OK;

@@ -37,6 +37,24 @@ struct llmir_session {
     llmir_match_t* match;     /* of the tokens sampled */
 };
 
+/* A place of the pool that no session has, with its memory; NULL: all are in use. */
+llmir_session_t* llmir_session_place(llmir_pool_t* pool);
+
+/* Reads and checks the options that need no pool to be judged. Errors: INVALID_ARGUMENT. */
+llmir_status_t llmir_session_read_options(const llmir_session_options_t* source,
+                                          llmir_session_options_t* options,
+                                          llmir_error_t* error);
+
+/* Makes what has the memory of a session (`pool`, `match`, `stream`'s buffer) one with these
+ * options. */
+llmir_status_t llmir_session_set_up(llmir_session_t* session,
+                                    const llmir_session_options_t* options,
+                                    llmir_error_t* error);
+
+/* Copies options and generation, the sampler's and the grammar's state and the text held back among
+ * it; not the tokens, pages, logits, cancellation and deadline. */
+void llmir_session_copy_state(const llmir_session_t* from, llmir_session_t* to);
+
 /* Ends the generation: the next token sampled begins a new one. */
 void llmir_session_end_generation(llmir_session_t* session);
 
@@ -56,6 +74,30 @@ llmir_status_t llmir_session_compute(llmir_session_t* session,
 /* Computes those; to be called before anything that reads the session's
  * tokens or pages. */
 llmir_status_t llmir_session_settle(llmir_session_t* session, llmir_error_t* error);
+
+/* Takes cached pages that continue the session with `tokens`, and moves it behind them; returns
+ * tokens. */
+uint32_t llmir_session_take_cached(llmir_session_t* session, const int32_t* tokens, size_t count);
+
+/* Reserves pages for `count` more tokens; CAPACITY leaves what was reserved for a rewind. */
+llmir_status_t llmir_session_reserve(llmir_session_t* session, size_t count, llmir_error_t* error);
+
+/* One pass over feeds that were checked, of settled sessions, all different. The first `row_feeds`
+ * leave logits. On failure no session has changed. */
+llmir_status_t llmir_pool_compute(llmir_pool_t* pool,
+                                  const llmir_feed_t* feeds,
+                                  size_t feed_count,
+                                  size_t row_feeds,
+                                  llmir_error_t* error);
+
+/* Samples the next token, -1 where a grammar leaves nothing to say, and passes its text to the
+ * stream; leaves the finish that it brings in the session. */
+llmir_status_t llmir_session_sample(llmir_session_t* session,
+                                    int32_t* out_token,
+                                    llmir_error_t* error);
+
+/* The piece of a token sampled: its finish, and the text that became certain. */
+void llmir_session_fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* out_piece);
 
 /* Passes the text of a generated token to the text stream; 1 if a stop string was completed. */
 int llmir_session_push_text(llmir_session_t* session, int32_t token);

@@ -112,6 +112,10 @@ void llmir_mutex_unlock(llmir_mutex_t* mutex);
 llmir_status_t llmir_condition_init(llmir_condition_t* condition, llmir_error_t* error);
 void llmir_condition_deinit(llmir_condition_t* condition);
 void llmir_condition_wait(llmir_condition_t* condition, llmir_mutex_t* mutex);
+/* Waits at most `timeout_ns`; may return early. Where there is no clock it returns at once. */
+void llmir_condition_wait_for(llmir_condition_t* condition,
+                              llmir_mutex_t* mutex,
+                              uint64_t timeout_ns);
 void llmir_condition_broadcast(llmir_condition_t* condition);
 
 /* Tells the processor that this thread spins. */

@@ -5,6 +5,7 @@
  *   pool      memory in which sessions run together          llmir_pool_create (optional)
  *   session   one conversation: its KV pages, its sampler    llmir_session_create
  *   grammar   what a session's text must be, for any number  llmir_grammar_create (optional)
+ *   scheduler many requests at once from any threads         llmir_scheduler_create (optional)
  *
  * It is the whole manual of the library, and therefore longer than other files.
  *
@@ -585,6 +586,176 @@ LLMIR_API void llmir_session_clear_cancel(llmir_session_t* session);
  * In llmir_pool_feed the earliest deadline counts for all.
  * Threads: any, also while the session computes. Memory: allocates nothing. Since 0.1. */
 LLMIR_API void llmir_session_set_deadline(llmir_session_t* session, uint64_t timeout_ns);
+
+/* ---- Scheduler ----
+ *
+ * Many requests on one model, computed together: each pass takes the next token of every request
+ * that is being answered and, up to chunk_tokens, prompts of those that have just begun. Whatever
+ * runs beside it, a request's output is, bit by bit, what a session alone would say.
+ *
+ * Requests go by rank: a level of priority counts as much as having been submitted
+ * LLMIR_SCHEDULER_PRIORITY_PASSES passes earlier, so that none waits for ever. If sessions or pages
+ * run out, those of the last rank lose them and go on later, from the swap space or by computing
+ * their tokens again. A request whose pieces nobody takes stops after a few and keeps no one
+ * waiting. */
+
+#define LLMIR_SCHEDULER_PRIORITY_PASSES 256
+
+typedef struct llmir_scheduler llmir_scheduler_t;
+typedef struct llmir_request llmir_request_t;
+
+typedef enum llmir_scheduler_flag {
+    LLMIR_SCHEDULER_THREAD = 1u << 0, /* computes on a thread of its own; else the application calls
+                                         llmir_scheduler_step */
+    LLMIR_SCHEDULER_WHOLE_WINDOWS = 1u << 1, /* LLMIR_POOL_WHOLE_WINDOWS */
+} llmir_scheduler_flag_t;
+
+typedef struct llmir_scheduler_options {
+    uint32_t struct_size;
+    uint32_t flags;          /* llmir_scheduler_flag_t; unknown flags are INVALID_ARGUMENT */
+    uint32_t context_tokens; /* KV positions of all requests together, as in llmir_pool_options_t */
+    uint32_t session_count;  /* requests computed at once; 0: 8 */
+    uint32_t request_count;  /* requests submitted and not destroyed; 0: 64 */
+    uint32_t chunk_tokens;   /* most tokens of one pass, raised to 2 * session_count; 0: the plan's
+                                recommendation. Smaller ones keep answers flowing while a long
+                                prompt is read */
+    uint32_t kv_type;        /* llmir_kv_type_t */
+    uint32_t reserved;
+    void* swap; /* where requests that lost their pages are kept, or NULL: they are computed again.
+                   The application's, until the scheduler is destroyed */
+    size_t swap_bytes;
+} llmir_scheduler_options_t;
+#define LLMIR_SCHEDULER_OPTIONS_INIT \
+    {(uint32_t)sizeof(llmir_scheduler_options_t), 0, 0, 0, 0, 0, 0, 0, NULL, 0}
+
+/* Answers exactly what llmir_scheduler_create takes from the allocator; state_bytes include the
+ * requests' tokens and pieces. Errors: as llmir_scheduler_create. Threads: any. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_scheduler_memory_plan(const llmir_model_t* model,
+                            const llmir_scheduler_options_t* options,
+                            llmir_memory_plan_t* inout_plan,
+                            llmir_error_t* error);
+
+/* Creates a scheduler with its pool. This is the last allocation. `options` NULL: defaults.
+ * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY (also for threads), CAPACITY, UNSUPPORTED (a thread where
+ * there are none). Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_scheduler_create(llmir_model_t* model,
+                       const llmir_scheduler_options_t* options,
+                       llmir_scheduler_t** out_scheduler,
+                       llmir_error_t* error);
+
+/* Stops what is running and takes everything back, the requests too: their handles are dead. No
+ * other thread may be in a call on the scheduler or its requests. */
+LLMIR_API void llmir_scheduler_destroy(llmir_scheduler_t* scheduler);
+
+/* Does the next piece of work, at most one pass, on the calling thread.
+ *   out_has_work  whether calling again would do something before anything else happens; may be
+ *                 NULL.
+ * Threads: any, one after the other. Memory: allocates nothing. Errors: INVALID_ARGUMENT (the
+ * scheduler has a thread of its own); what goes wrong with a request is that request's. Since 0.1.
+ */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_scheduler_step(llmir_scheduler_t* scheduler,
+                                                               int32_t* out_has_work,
+                                                               llmir_error_t* error);
+
+typedef struct llmir_request_options {
+    uint32_t struct_size;
+    int32_t priority;                       /* -1000 to 1000; larger is sooner */
+    const int32_t* tokens;                  /* the prompt; copied */
+    size_t token_count;                     /* at least 1; fits a session's context */
+    const llmir_session_options_t* session; /* sampler, stop strings, limit, grammar (kept until the
+                                               request is destroyed); overflow is STOP. NULL:
+                                               defaults */
+    uint64_t timeout_ns;                    /* from now to its end, waiting included; 0: none */
+} llmir_request_options_t;
+#define LLMIR_REQUEST_OPTIONS_INIT {(uint32_t)sizeof(llmir_request_options_t), 0, NULL, 0, NULL, 0}
+
+/* Submits a request. It belongs to the caller until llmir_request_destroy.
+ * Threads: any. Memory: allocates nothing. Errors: INVALID_ARGUMENT, CAPACITY (all of
+ * request_count are alive; a prompt longer than the context), UNSUPPORTED (overflow other than
+ * STOP). Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_scheduler_submit(llmir_scheduler_t* scheduler,
+                       const llmir_request_options_t* options,
+                       llmir_request_t** out_request,
+                       llmir_error_t* error);
+
+/* Takes the next piece, waiting for it for up to `timeout_ns` (UINT64_MAX: as long as it takes; 0:
+ * not at all, which is how the thread that calls llmir_scheduler_step asks). If there is none yet,
+ * the piece is empty: token -1, no text, finish NONE. The piece's text is the request's until its
+ * next call.
+ * Threads: any, one at a time per request. Memory: allocates nothing. Errors: those of the request,
+ * after the pieces that came before: CANCELLED, DEADLINE, DEVICE_LOST, CAPACITY, ...;
+ * INVALID_ARGUMENT (also after the piece that finished it). Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_request_next(llmir_request_t* request,
+                                                             uint64_t timeout_ns,
+                                                             llmir_piece_t* out_piece,
+                                                             llmir_error_t* error);
+
+/* Ends the request with CANCELLED within milliseconds. Threads: any. Since 0.1. */
+LLMIR_API void llmir_request_cancel(llmir_request_t* request);
+
+/* Gives the request back, cancelling what is left of it. Does not wait. Threads: any. Since 0.1. */
+LLMIR_API void llmir_request_destroy(llmir_request_t* request);
+
+typedef enum llmir_request_state {
+    LLMIR_REQUEST_QUEUED = 1, /* also when it has lost its pages */
+    LLMIR_REQUEST_RUNNING = 2,
+    LLMIR_REQUEST_FINISHED = 3,
+} llmir_request_state_t;
+
+typedef struct llmir_request_info {
+    uint32_t struct_size;
+    uint32_t state; /* llmir_request_state_t */
+    int32_t status; /* llmir_status_t that it finished with */
+    uint32_t prompt_token_count;
+    uint32_t reused_token_count; /* of the prompt: keys and values were there already */
+    uint32_t generated_token_count;
+    uint32_t preempted_count; /* times that it lost its pages */
+    uint32_t reserved;
+    uint64_t queue_ns;       /* from submission to its first session; 0: still waiting */
+    uint64_t first_token_ns; /* from submission to its first token; 0: none yet */
+    uint64_t total_ns;       /* from submission to its end; 0: not ended */
+} llmir_request_info_t;
+
+/* Fills `inout_info`, whose struct_size the caller has set. Threads: any. Errors: INVALID_ARGUMENT.
+ * Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_request_get_info(const llmir_request_t* request,
+                                                                 llmir_request_info_t* inout_info,
+                                                                 llmir_error_t* error);
+
+/* What a scheduler has done, and what it does now. Percentiles are of the last 256 requests that
+ * got a first token; 0 before the first. */
+typedef struct llmir_scheduler_stats {
+    uint32_t struct_size;
+    uint32_t queued_count;
+    uint32_t running_count;
+    uint32_t alive_count; /* submitted and not destroyed */
+    uint64_t submitted_count;
+    uint64_t refused_count;  /* by CAPACITY */
+    uint64_t finished_count; /* whole */
+    uint64_t failed_count;   /* cancelled, late, and others */
+    uint64_t preempted_count;
+    uint64_t swapped_count; /* preempted into the swap space */
+    uint64_t pass_count;
+    uint64_t busy_ns;              /* in passes */
+    uint64_t computed_token_count; /* as in llmir_pool_stats_t, and the next three */
+    uint64_t reused_token_count;   /* prompt tokens found in the cache */
+    uint32_t page_count;
+    uint32_t free_page_count; /* cached ones included */
+    uint64_t generated_token_count;
+    uint64_t batched_sequence_count; /* sum over the passes; by pass_count: mean batch */
+    float tokens_per_second;         /* generated, in the last 64 passes, pauses left out */
+    uint32_t reserved;
+    uint64_t
+        first_token_ns[3]; /* from submission to the first token: half, 90 %, 99 % are faster */
+} llmir_scheduler_stats_t;
+
+/* Fills `inout_stats`, whose struct_size the caller has set.
+ * Threads: any. Memory: allocates nothing. Errors: INVALID_ARGUMENT. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_scheduler_get_stats(
+    const llmir_scheduler_t* scheduler, llmir_scheduler_stats_t* inout_stats, llmir_error_t* error);
 
 /* ---- Saved sessions ---- */
 

@@ -47,6 +47,14 @@ void llmir_condition_wait(llmir_condition_t* condition, llmir_mutex_t* mutex) {
     (void)mutex;
 }
 
+void llmir_condition_wait_for(llmir_condition_t* condition,
+                              llmir_mutex_t* mutex,
+                              uint64_t timeout_ns) {
+    (void)condition;
+    (void)mutex;
+    (void)timeout_ns;
+}
+
 void llmir_condition_broadcast(llmir_condition_t* condition) {
     (void)condition;
 }

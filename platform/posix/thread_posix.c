@@ -98,8 +98,17 @@ void llmir_mutex_unlock(llmir_mutex_t* mutex) {
     (void)pthread_mutex_unlock(mutex_of(mutex));
 }
 
+/* Timed waits count by the clock that nobody sets. */
 llmir_status_t llmir_condition_init(llmir_condition_t* condition, llmir_error_t* error) {
-    const int code = pthread_cond_init(condition_of(condition), NULL);
+    pthread_condattr_t attributes;
+    int code = pthread_condattr_init(&attributes);
+    if (code == 0) {
+        code = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        if (code == 0) {
+            code = pthread_cond_init(condition_of(condition), &attributes);
+        }
+        (void)pthread_condattr_destroy(&attributes);
+    }
     return code == 0 ? LLMIR_STATUS_OK : fail_with_reason(error, "condition", code);
 }
 
@@ -109,6 +118,17 @@ void llmir_condition_deinit(llmir_condition_t* condition) {
 
 void llmir_condition_wait(llmir_condition_t* condition, llmir_mutex_t* mutex) {
     (void)pthread_cond_wait(condition_of(condition), mutex_of(mutex));
+}
+
+void llmir_condition_wait_for(llmir_condition_t* condition,
+                              llmir_mutex_t* mutex,
+                              uint64_t timeout_ns) {
+    struct timespec until;
+    const uint64_t day_ns = (uint64_t)86400 * 1000000000u; /* returning early is allowed */
+    const uint64_t end = llmir_clock_ns() + (timeout_ns < day_ns ? timeout_ns : day_ns);
+    until.tv_sec = (time_t)(end / 1000000000u);
+    until.tv_nsec = (long)(end % 1000000000u);
+    (void)pthread_cond_timedwait(condition_of(condition), mutex_of(mutex), &until);
 }
 
 void llmir_condition_broadcast(llmir_condition_t* condition) {

@@ -11,7 +11,7 @@ import unittest
 
 import e2e
 
-PROGRAMS = ("llmir-chat", "llmir-bench", "llmir-inspect", "llmir-perplexity", "llmir-tokenize")
+PROGRAMS = ("llmir-chat", "llmir-bench", "llmir-inspect", "llmir-many", "llmir-perplexity", "llmir-tokenize")
 TEXT = "the cat sat on the mat and the dog ran after the cat in the garden of the house\n" * 4
 
 
@@ -56,6 +56,11 @@ class Commands(unittest.TestCase):
             extra = ("-f", self.text) if program == "llmir-perplexity" else ()
             self.fails(1, "absent.llmir", program, e2e.WORK / "absent.llmir", *extra)
             self.fails(1, "commands.noise", program, self.noise, *extra)
+
+    def test_many_requests_are_answered_as_alone(self):
+        result = self.done("llmir-many", self.bundle, "--requests", "12", "--clients", "5", "-b", "3", "-n", "12", "--check", "--stats")
+        self.assertEqual(len(re.findall(r"^--- \d+: ", result.stdout, re.M)), 12)
+        self.assertRegex(result.stderr, r"^12 requests in .* s: \d+ tokens .*, [1-3]\.\d sequences a pass")
 
     def test_numbers_out_of_range_are_wrong_usage(self):
         for option in ("-n", "--threads", "--top-k", "--context", "--seed"):
