@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* The ids that the repetition penalty looks at: the last ones of the sequence. */
+/* The ids that penalties and DRY look at: those of the sequence from the last one back. */
 static uint32_t gather_recent(llmir_session_t* session) {
     llmir_pool_t* pool = session->pool;
     const uint32_t window = llmir_sampler_window(&session->sampler);
@@ -45,6 +45,7 @@ static int32_t sample(llmir_session_t* session) {
         .recent = pool->recent,
         .recent_count = gather_recent(session),
         .candidates = pool->candidates,
+        .marks = pool->marks,
     };
     return llmir_sampler_draw(&session->sampler, &input);
 }
@@ -53,9 +54,13 @@ void llmir_session_fill_piece(llmir_session_t* session, int32_t token, llmir_pie
     if (session->finish != LLMIR_FINISH_NONE) {
         llmir_text_stream_flush(&session->stream);
     }
-    out_piece->token = token;
-    out_piece->finish = session->finish;
+    *out_piece = (llmir_piece_t){.token = token, .finish = session->finish};
     out_piece->text = llmir_text_stream_take(&session->stream, &out_piece->text_bytes);
+    if ((session->flags & LLMIR_SESSION_LOGPROBS) != 0 && token >= 0) {
+        out_piece->logprob = session->logprobs.logprob;
+        out_piece->top_count = session->logprobs.top_count;
+        out_piece->top = session->logprobs.top;
+    }
 }
 
 int llmir_session_push_text(llmir_session_t* session, int32_t token) {
@@ -66,6 +71,23 @@ int llmir_session_push_text(llmir_session_t* session, int32_t token) {
     }
     const uint8_t* text = llmir_tokenizer_token_bytes(tokenizer, token, &bytes, NULL);
     return llmir_text_stream_push(&session->stream, text, bytes);
+}
+
+/* To be called before the token is fed, which changes the logits. */
+static void note_logprobs(llmir_session_t* session, int32_t token) {
+    if ((session->flags & LLMIR_SESSION_LOGPROBS) != 0) {
+        llmir_logprobs_find(session->logits, session->pool->model->record->vocab_count, token,
+                            &session->logprobs);
+    }
+}
+
+static int is_stop_token(const llmir_session_t* session, int32_t token) {
+    for (uint32_t i = 0; i < session->stop_token_count; ++i) {
+        if (session->stop_tokens[i] == token) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 llmir_status_t llmir_session_sample(llmir_session_t* session,
@@ -80,12 +102,12 @@ llmir_status_t llmir_session_sample(llmir_session_t* session,
         return LLMIR_STATUS_OK;
     }
     const int32_t token = sample(session);
-    if (tokenizer == NULL) {
-        *out_token = token;
-        return LLMIR_STATUS_OK;
-    }
-    if (llmir_tokenizer_is_end(tokenizer, token) && !(session->flags & LLMIR_SESSION_IGNORE_END)) {
+    note_logprobs(session, token);
+    if (tokenizer != NULL && llmir_tokenizer_is_end(tokenizer, token) &&
+        !(session->flags & LLMIR_SESSION_IGNORE_END)) {
         session->finish = LLMIR_FINISH_END;
+    } else if (is_stop_token(session, token)) {
+        session->finish = LLMIR_FINISH_STOP;
     } else {
         if (session->grammar != NULL) {
             LLMIR_TRY(llmir_grammar_accept(session->grammar, session->match, token, error));
@@ -122,6 +144,8 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
     int32_t token = session->pending;
     if (token < 0) {
         LLMIR_TRY(llmir_session_sample(session, &token, error));
+    } else {
+        note_logprobs(session, token);
     }
     if (session->finish == LLMIR_FINISH_NONE && !llmir_session_has_room(session)) {
         if (session->overflow == LLMIR_OVERFLOW_ERROR) {

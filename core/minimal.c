@@ -1,6 +1,7 @@
 /* What stands in for the parts that LLMIR_MINIMAL leaves out: text to ids, chat templates,
- * grammars, saved sessions, the scheduler, and samplers other than the greedy one. Each call that
- * needs one of them is UNSUPPORTED and says so; everything else works as in the whole library. */
+ * grammars, saved sessions, the scheduler, log-probabilities, and samplers other than the greedy
+ * one. Each call that needs one of them is UNSUPPORTED and says so; everything else works as in the
+ * whole library. */
 #include "core/chat.h"
 #include "core/grammar/grammar.h"
 #include "core/options.h"
@@ -16,11 +17,15 @@ static llmir_status_t left_out(const char* what, llmir_error_t* error) {
 
 llmir_status_t llmir_sampler_init(llmir_sampler_t* sampler,
                                   const llmir_sampler_options_t* options,
+                                  uint32_t vocab_count,
                                   llmir_error_t* error) {
     llmir_sampler_options_t own;
+    (void)vocab_count;
     LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "sampler options", error));
     if (own.temperature != 0.0f ||
-        (own.repetition_penalty != 0.0f && own.repetition_penalty != 1.0f)) {
+        (own.repetition_penalty != 0.0f && own.repetition_penalty != 1.0f) ||
+        own.frequency_penalty != 0.0f || own.presence_penalty != 0.0f ||
+        own.dry_multiplier != 0.0f || own.logit_bias_count != 0) {
         return left_out("a sampler that is not greedy", error);
     }
     memset(sampler, 0, sizeof(*sampler));
@@ -47,6 +52,22 @@ int32_t llmir_sampler_draw(llmir_sampler_t* sampler, const llmir_sampler_input_t
         }
     }
     return best;
+}
+
+llmir_status_t llmir_logprobs_init(llmir_logprobs_t* logprobs,
+                                   const llmir_session_options_t* options,
+                                   llmir_error_t* error) {
+    (void)logprobs;
+    return (options->flags & LLMIR_SESSION_LOGPROBS) == 0 && options->top_logprobs == 0
+               ? LLMIR_STATUS_OK
+               : left_out("LLMIR_SESSION_LOGPROBS", error);
+}
+
+void llmir_logprobs_find(const float* logits,
+                         uint32_t count,
+                         int32_t token,
+                         llmir_logprobs_t* inout) {
+    (void)logits, (void)count, (void)token, (void)inout;
 }
 
 /* ---- Text to ids ---- */
@@ -87,6 +108,17 @@ llmir_status_t llmir_model_chat(const llmir_model_t* model,
 }
 
 /* ---- Grammars: none can be created, so none is ever asked ---- */
+
+llmir_status_t llmir_grammar_cache_create(const llmir_allocator_t* allocator,
+                                          llmir_grammar_cache_t** out_cache,
+                                          llmir_error_t* error) {
+    (void)allocator, (void)out_cache, (void)error;
+    return LLMIR_STATUS_OK;
+}
+
+void llmir_grammar_cache_destroy(const llmir_allocator_t* allocator, llmir_grammar_cache_t* cache) {
+    (void)allocator, (void)cache;
+}
 
 llmir_status_t llmir_grammar_create(const llmir_model_t* model,
                                     llmir_grammar_kind_t kind,

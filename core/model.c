@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/grammar/grammar.h"
 #include "core/options.h"
 #include "core/plan.h"
 #include "core/tensors.h"
@@ -119,6 +120,7 @@ static llmir_status_t open_text_sections(llmir_model_t* model, llmir_error_t* er
     }
     LLMIR_TRY(llmir_tokenizer_open(data, (size_t)section->bytes, model->record->vocab_count,
                                    &model->tokenizer, error));
+    LLMIR_TRY(llmir_grammar_cache_create(&model->runtime->allocator, &model->grammar_cache, error));
     model->has_tokenizer = 1;
     for (uint32_t i = 0; i < model->tokenizer.token_count; ++i) {
         uint32_t bytes = 0;
@@ -327,6 +329,7 @@ void llmir_model_destroy(llmir_model_t* model) {
     llmir_free(allocator, model->tensors, model->tensor_count * sizeof(*model->tensors),
                _Alignof(llmir_tensor_view_t));
     llmir_free(allocator, model->strings, model->string_bytes, 1);
+    llmir_grammar_cache_destroy(allocator, model->grammar_cache);
     llmir_unmap(&model->mapping);
     llmir_free(allocator, model, sizeof(*model), _Alignof(llmir_model_t));
 }

@@ -31,7 +31,8 @@ struct llmir_model {
     llmir_chat_t chat;
     uint32_t has_tokenizer;
     uint32_t has_chat;
-    uint32_t token_bytes_max; /* of the longest token; 0 without a tokenizer */
+    uint32_t token_bytes_max;                  /* of the longest token; 0 without a tokenizer */
+    struct llmir_grammar_cache* grammar_cache; /* what grammars share; NULL without a tokenizer */
 };
 
 /* NULL if the bundle has none. */

@@ -69,6 +69,7 @@ static void place_scratch(llmir_pool_t* pool) {
     pool->slot_offsets = (void*)(arena + layout->slot_offsets.offset);
     pool->candidates = (void*)(arena + layout->candidates.offset);
     pool->recent = (void*)(arena + layout->recent.offset);
+    pool->marks = (void*)(arena + layout->marks.offset);
     pool->allowed = (void*)(arena + layout->allowed.offset);
     pool->pages = (llmir_kv_pages_t){
         .page_count = layout->page_count,

@@ -34,6 +34,7 @@ struct llmir_pool {
     uint64_t* slot_offsets;
     llmir_candidate_t* candidates;
     int32_t* recent;
+    llmir_sampler_mark_t* marks;
     uint32_t* allowed; /* bits of the tokens that a grammar allows */
 };
 

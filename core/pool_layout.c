@@ -164,6 +164,8 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
         llmir_arena_append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
     layout->candidates = llmir_arena_append(cursor, vocab, sizeof(llmir_candidate_t));
     layout->recent = llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
+    layout->marks =
+        llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(llmir_sampler_mark_t));
 }
 
 /* The pages, then those of windows. */

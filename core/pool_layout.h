@@ -64,6 +64,7 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t slot_offsets;   /* u64 [slot] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */
     llmir_arena_part_t recent;         /* i32 [LLMIR_SAMPLER_MAX_WINDOW] */
+    llmir_arena_part_t marks;          /* llmir_sampler_mark_t [LLMIR_SAMPLER_MAX_WINDOW] */
     /* The three regions; offsets from the start of the arena. */
     llmir_arena_part_t state;
     llmir_arena_part_t activations;

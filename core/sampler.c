@@ -1,11 +1,13 @@
-/* The sampler. Without top-k and top-p a draw is three passes over the logits in the order of ids;
- * with them the candidates become a heap, and only as many are sorted as are needed. */
+/* The sampler: its options, its random numbers and the order of its steps, which are in
+ * sampler_filter.c. What needs no step costs one pass over the logits. */
 #include "core/sampler.h"
 
 #include <float.h>
 #include <string.h>
 
 #include "core/options.h"
+#include "core/sampler_filter.h"
+#include "core/sampler_math.h"
 
 /* ---- Random numbers ---- */
 
@@ -34,39 +36,6 @@ static double random_unit(uint64_t state[4]) {
     return (double)(result >> 11) * 0x1p-53;
 }
 
-/* ---- Options ---- */
-
-/* False for NaN. */
-static int is_within(float value, float lowest, float highest) {
-    return value >= lowest && value <= highest;
-}
-
-llmir_status_t llmir_sampler_init(llmir_sampler_t* sampler,
-                                  const llmir_sampler_options_t* options,
-                                  llmir_error_t* error) {
-    llmir_sampler_options_t own;
-    LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "sampler options", error));
-    if (!is_within(own.temperature, 0.0f, FLT_MAX) || !is_within(own.top_p, 0.0f, 1.0f) ||
-        !is_within(own.min_p, 0.0f, 1.0f) || !is_within(own.repetition_penalty, 0.0f, FLT_MAX)) {
-        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "sampler options: temperature %g, top_p %g, min_p %g, repetition_penalty "
-                          "%g: negative, not finite, or a share above 1",
-                          (double)own.temperature, (double)own.top_p, (double)own.min_p,
-                          (double)own.repetition_penalty);
-    }
-    if (own.repetition_window > LLMIR_SAMPLER_MAX_WINDOW) {
-        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "sampler options: repetition_window %u, at most %u",
-                          own.repetition_window, LLMIR_SAMPLER_MAX_WINDOW);
-    }
-    if (own.repetition_window == 0) {
-        own.repetition_window = LLMIR_SAMPLER_DEFAULT_WINDOW;
-    }
-    sampler->options = own;
-    llmir_sampler_restart(sampler);
-    return LLMIR_STATUS_OK;
-}
-
 void llmir_sampler_restart(llmir_sampler_t* sampler) {
     uint64_t state = sampler->options.seed;
     for (int i = 0; i < 4; ++i) {
@@ -74,68 +43,231 @@ void llmir_sampler_restart(llmir_sampler_t* sampler) {
     }
 }
 
-static int has_penalty(const llmir_sampler_t* sampler) {
-    return sampler->options.repetition_penalty != 0.0f &&
-           sampler->options.repetition_penalty != 1.0f;
+/* ---- Options ---- */
+
+typedef struct number_rule {
+    const char* name;
+    float value;
+    float lowest;
+    float highest;
+} number_rule_t;
+
+static llmir_status_t check_numbers(const llmir_sampler_options_t* options, llmir_error_t* error) {
+    const number_rule_t rules[] = {
+        {"temperature", options->temperature, 0.0f, FLT_MAX},
+        {"top_p", options->top_p, 0.0f, 1.0f},
+        {"min_p", options->min_p, 0.0f, 1.0f},
+        {"typical_p", options->typical_p, 0.0f, 1.0f},
+        {"repetition_penalty", options->repetition_penalty, 0.0f, FLT_MAX},
+        {"frequency_penalty", options->frequency_penalty, -FLT_MAX, FLT_MAX},
+        {"presence_penalty", options->presence_penalty, -FLT_MAX, FLT_MAX},
+        {"dry_multiplier", options->dry_multiplier, 0.0f, FLT_MAX},
+        {"dry_base", options->dry_base, options->dry_base == 0.0f ? 0.0f : 1.0f, FLT_MAX},
+        {"repetition_window", (float)options->repetition_window, 0.0f, LLMIR_SAMPLER_MAX_WINDOW},
+        {"dry_window", (float)options->dry_window, 0.0f, LLMIR_SAMPLER_MAX_WINDOW},
+        {"dry_breaker_count", (float)options->dry_breaker_count, 0.0f,
+         options->dry_breakers != NULL ? LLMIR_MAX_DRY_BREAKERS : 0.0f},
+        {"logit_bias_count", (float)options->logit_bias_count, 0.0f,
+         options->logit_bias != NULL ? LLMIR_MAX_LOGIT_BIAS : 0.0f},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); ++i) {
+        const number_rule_t* rule = &rules[i];
+        if (!(rule->value >= rule->lowest && rule->value <= rule->highest)) { /* also NaN */
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "sampler options: %s %g, expected %g to %g", rule->name,
+                              (double)rule->value, (double)rule->lowest, (double)rule->highest);
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t copy_tokens(llmir_sampler_t* sampler,
+                                  uint32_t vocab_count,
+                                  llmir_error_t* error) {
+    llmir_sampler_options_t* options = &sampler->options;
+    for (uint32_t i = 0; i < options->dry_breaker_count; ++i) {
+        sampler->breakers[i] = options->dry_breakers[i];
+        if ((uint32_t)sampler->breakers[i] >= vocab_count) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "sampler options: DRY breaker %d, the vocabulary has %u",
+                              sampler->breakers[i], vocab_count);
+        }
+    }
+    for (uint32_t i = 0; i < options->logit_bias_count; ++i) {
+        sampler->bias[i] = options->logit_bias[i];
+        const float bias = sampler->bias[i].bias;
+        if ((uint32_t)sampler->bias[i].token >= vocab_count ||
+            !(bias >= -FLT_MAX && bias <= FLT_MAX)) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "sampler options: logit bias %g of token %d, expected a finite one "
+                              "of a token below %u",
+                              (double)bias, sampler->bias[i].token, vocab_count);
+        }
+    }
+    options->dry_breakers = NULL;
+    options->logit_bias = NULL;
+    return LLMIR_STATUS_OK;
+}
+
+static int is_active(const llmir_sampler_options_t* options, uint32_t step) {
+    const int is_greedy = options->temperature == 0.0f;
+    switch (step) {
+        case LLMIR_SAMPLER_PENALTIES:
+            return (options->repetition_penalty != 0.0f && options->repetition_penalty != 1.0f) ||
+                   options->frequency_penalty != 0.0f || options->presence_penalty != 0.0f;
+        case LLMIR_SAMPLER_DRY:
+            return options->dry_multiplier != 0.0f;
+        case LLMIR_SAMPLER_TOP_K:
+            return !is_greedy && options->top_k != 0;
+        case LLMIR_SAMPLER_TEMPERATURE:
+            return !is_greedy && options->temperature != 1.0f;
+        case LLMIR_SAMPLER_TYPICAL:
+            return !is_greedy && options->typical_p != 0.0f && options->typical_p != 1.0f;
+        case LLMIR_SAMPLER_TOP_P:
+            return !is_greedy && options->top_p != 0.0f && options->top_p != 1.0f;
+        default: /* LLMIR_SAMPLER_MIN_P */
+            return !is_greedy && options->min_p != 0.0f;
+    }
+}
+
+/* Leaves the steps that do something, in the order asked for. */
+static llmir_status_t choose_steps(llmir_sampler_t* sampler, llmir_error_t* error) {
+    static const uint8_t usual[LLMIR_SAMPLER_MAX_STEPS] = {1, 2, 3, 4, 5, 6, 7, 0};
+    static const uint8_t none[LLMIR_SAMPLER_MAX_STEPS] = {0};
+    const uint8_t* order =
+        memcmp(sampler->options.order, none, sizeof(none)) == 0 ? usual : sampler->options.order;
+    uint32_t seen = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LLMIR_SAMPLER_MAX_STEPS; ++i) {
+        const uint32_t step = order[i];
+        /* Bit 0: the end has come. */
+        if (step > LLMIR_SAMPLER_MIN_P || (step != 0 && (seen & (1u | 1u << step)) != 0)) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "sampler options: order[%u] is %u: unknown, there already, or behind "
+                              "the end",
+                              i, step);
+        }
+        seen |= 1u << step;
+        if (step != 0 && is_active(&sampler->options, step)) {
+            sampler->steps[count++] = (uint8_t)step;
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_sampler_init(llmir_sampler_t* sampler,
+                                  const llmir_sampler_options_t* options,
+                                  uint32_t vocab_count,
+                                  llmir_error_t* error) {
+    llmir_sampler_options_t* own = &sampler->options;
+    memset(sampler, 0, sizeof(*sampler));
+    LLMIR_TRY(llmir_options_read(own, sizeof(*own), options, "sampler options", error));
+    LLMIR_TRY(check_numbers(own, error));
+    LLMIR_TRY(copy_tokens(sampler, vocab_count, error));
+    LLMIR_TRY(choose_steps(sampler, error));
+    if (own->repetition_window == 0) {
+        own->repetition_window = LLMIR_SAMPLER_DEFAULT_WINDOW;
+    }
+    if (own->dry_window == 0) {
+        own->dry_window = LLMIR_SAMPLER_MAX_WINDOW;
+    }
+    if (own->dry_base == 0.0f) {
+        own->dry_base = 1.75f;
+    }
+    if (own->dry_allowed_length == 0) {
+        own->dry_allowed_length = 2;
+    }
+    llmir_sampler_restart(sampler);
+    return LLMIR_STATUS_OK;
 }
 
 uint32_t llmir_sampler_window(const llmir_sampler_t* sampler) {
-    return has_penalty(sampler) ? sampler->options.repetition_window : 0u;
-}
-
-/* ---- Logits to candidates ---- */
-
-/* A finite logit; every comparison is false for NaN. */
-static float finite(float logit) {
-    if (!(logit > -FLT_MAX)) {
-        return -FLT_MAX;
+    uint32_t window = 0;
+    for (uint32_t i = 0; i < LLMIR_SAMPLER_MAX_STEPS; ++i) {
+        const uint32_t step = sampler->steps[i];
+        const uint32_t looks_at = step == LLMIR_SAMPLER_PENALTIES
+                                      ? sampler->options.repetition_window
+                                  : step == LLMIR_SAMPLER_DRY ? sampler->options.dry_window
+                                                              : 0u;
+        window = looks_at > window ? looks_at : window;
     }
-    return logit < FLT_MAX ? logit : FLT_MAX;
+    return window;
 }
+
+/* ---- Drawing ---- */
 
 static int is_allowed(const llmir_sampler_input_t* input, uint32_t id) {
     return input->allowed == NULL || (input->allowed[id / 32u] >> (id % 32u) & 1u) != 0;
 }
 
-/* Returns how many candidates there are. */
-static uint32_t fill_candidates(const llmir_sampler_t* sampler,
-                                const llmir_sampler_input_t* input) {
+static void fill_candidates(const llmir_sampler_t* sampler,
+                            const llmir_sampler_input_t* input,
+                            llmir_candidates_t* list) {
+    for (uint32_t i = 0; i < input->count; ++i) {
+        input->candidates[i] = (llmir_candidate_t){llmir_finite(input->logits[i]), (int32_t)i};
+    }
+    for (uint32_t i = 0; i < sampler->options.logit_bias_count; ++i) {
+        llmir_candidate_t* candidate = &input->candidates[sampler->bias[i].token];
+        candidate->value = llmir_finite(candidate->value + sampler->bias[i].bias);
+    }
+    *list = (llmir_candidates_t){input->candidates, input->count, 1, 0, 1.0};
+}
+
+static void keep_allowed(const llmir_sampler_input_t* input, llmir_candidates_t* list) {
     uint32_t count = 0;
-    const float penalty = sampler->options.repetition_penalty;
-    for (uint32_t i = 0; i < input->count; ++i) {
-        input->candidates[i] = (llmir_candidate_t){finite(input->logits[i]), (int32_t)i};
-    }
-    for (uint32_t i = 0; has_penalty(sampler) && i < input->recent_count; ++i) {
-        /* From the logit, not the candidate: a token that occurs twice counts once. */
-        const int32_t id = input->recent[i];
-        const float logit = finite(input->logits[id]);
-        input->candidates[id].value = finite(logit > 0.0f ? logit / penalty : logit * penalty);
-    }
-    for (uint32_t i = 0; i < input->count; ++i) {
-        if (is_allowed(input, i)) {
-            input->candidates[count++] = input->candidates[i];
+    for (uint32_t i = 0; i < list->count; ++i) {
+        if (is_allowed(input, (uint32_t)list->items[i].id)) {
+            list->items[count++] = list->items[i];
         }
     }
-    return count;
+    list->is_whole = count == list->count;
+    list->count = count;
 }
 
-static int32_t greedy(const llmir_candidate_t* candidates, uint32_t count) {
-    llmir_candidate_t best = candidates[0];
-    for (uint32_t i = 1; i < count; ++i) {
-        if (candidates[i].value > best.value) {
-            best = candidates[i];
-        }
+static void run_step(const llmir_sampler_t* sampler,
+                     const llmir_sampler_input_t* input,
+                     uint32_t step,
+                     llmir_candidates_t* list) {
+    const llmir_sampler_options_t* options = &sampler->options;
+    switch (step) {
+        case LLMIR_SAMPLER_PENALTIES:
+            llmir_filter_penalties(sampler, input, list);
+            break;
+        case LLMIR_SAMPLER_DRY:
+            llmir_filter_dry(sampler, input, list);
+            break;
+        case LLMIR_SAMPLER_TOP_K:
+            llmir_filter_top_k(list, options->top_k);
+            break;
+        case LLMIR_SAMPLER_TEMPERATURE:
+            llmir_filter_temperature(list, options->temperature);
+            break;
+        case LLMIR_SAMPLER_TYPICAL:
+            llmir_filter_typical(list, options->typical_p);
+            break;
+        case LLMIR_SAMPLER_TOP_P:
+            llmir_filter_top_p(list, options->top_p);
+            break;
+        default: /* LLMIR_SAMPLER_MIN_P */
+            llmir_filter_min_p(list, options->min_p);
+            break;
     }
-    return best.id;
 }
 
-/* The same from the logits, where there is no penalty. */
+/* The largest logit where nothing changes them. */
 static int32_t greedy_logits(const llmir_sampler_input_t* input) {
     int32_t best = -1;
     float largest = 0.0f;
+    if (input->allowed == NULL) {
+        largest = llmir_largest(input->logits, input->count);
+        do {
+            ++best;
+        } while (llmir_finite(input->logits[best]) != largest);
+        return best;
+    }
     for (uint32_t i = 0; i < input->count; ++i) {
-        const float logit = finite(input->logits[i]);
-        if ((best < 0 || logit > largest) && is_allowed(input, i)) {
+        const float logit = llmir_finite(input->logits[i]);
+        if (is_allowed(input, i) && (best < 0 || logit > largest)) {
             largest = logit;
             best = (int32_t)i;
         }
@@ -143,163 +275,55 @@ static int32_t greedy_logits(const llmir_sampler_input_t* input) {
     return best;
 }
 
-/* ---- Weights ---- */
-
-/* exp(x) for x <= 0 to about 1e-16: 2^n times the Taylor series of the remainder, |r| <= ln(2)/2.
- */
-static double exp_nonpositive(double x) {
-    if (!(x > -700.0)) {
-        return 0.0;
+/* The largest value, the lowest id among equals. */
+static int32_t greedy(const llmir_candidates_t* list) {
+    llmir_candidate_t best = list->items[0];
+    for (uint32_t i = 1; i < list->count; ++i) {
+        const llmir_candidate_t other = list->items[i];
+        if (other.value > best.value || (other.value == best.value && other.id < best.id)) {
+            best = other;
+        }
     }
-    const int32_t n = (int32_t)(x * 1.4426950408889634 - 0.5);
-    const double r = (x - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33;
-    const uint64_t scale_bits = (uint64_t)(n + 1023) << 52;
-    double sum = 1.0;
-    double scale;
-    for (int i = 13; i >= 1; --i) {
-        sum = 1.0 + sum * r / i;
-    }
-    memcpy(&scale, &scale_bits, sizeof(scale));
-    return sum * scale;
+    return best.id;
 }
 
-static float weight_of(const llmir_sampler_t* sampler, float logit, float largest) {
-    return (float)exp_nonpositive(((double)logit - largest) / (double)sampler->options.temperature);
-}
-
-/* Draws among the first `count` candidates, whose values are weights and sum up to `sum` > 0. */
-static int32_t draw_weighted(llmir_sampler_t* sampler,
-                             const llmir_candidate_t* candidates,
-                             uint32_t count,
-                             double sum) {
+/* Draws in proportion to the weights, which sum up to `sum` > 0. A sorted list is gone through from
+ * its end, so that small weights are not lost in a large sum. */
+static int32_t draw_weighted(llmir_sampler_t* sampler, const llmir_candidates_t* list, double sum) {
     double rest = random_unit(sampler->random) * sum;
-    int32_t last = candidates[0].id;
-    for (uint32_t i = 0; i < count; ++i) {
-        if (candidates[i].value > 0.0f) {
-            last = candidates[i].id;
-            rest -= candidates[i].value;
-            if (rest < 0.0) {
-                break;
-            }
+    const llmir_candidate_t* item = list->items;
+    const ptrdiff_t step = list->is_sorted ? -1 : 1;
+    int32_t last = item->id;
+    item += list->is_sorted ? list->count - 1u : 0u;
+    for (uint32_t i = 0; i < list->count && rest >= 0.0; ++i, item += step) {
+        if (item->value > 0.0f) {
+            last = item->id;
+            rest -= (double)item->value;
         }
     }
     return last; /* rounding may leave a rest: then the last possible one */
 }
 
-/* Draws with temperature and min-p alone: no order is needed. */
-static int32_t draw_unsorted(llmir_sampler_t* sampler,
-                             llmir_candidate_t* candidates,
-                             uint32_t count) {
-    float largest = candidates[0].value;
-    double sum = 0.0;
-    for (uint32_t i = 1; i < count; ++i) {
-        largest = candidates[i].value > largest ? candidates[i].value : largest;
-    }
-    for (uint32_t i = 0; i < count; ++i) {
-        const float weight = weight_of(sampler, candidates[i].value, largest);
-        candidates[i].value = weight < sampler->options.min_p ? 0.0f : weight;
-        sum += candidates[i].value;
-    }
-    return draw_weighted(sampler, candidates, count, sum);
-}
-
-/* ---- Sorting as far as needed: a heap with the largest logit on top ---- */
-
-static int is_before(llmir_candidate_t a, llmir_candidate_t b) {
-    return a.value > b.value || (a.value == b.value && a.id < b.id);
-}
-
-static void sift_down(llmir_candidate_t* heap, uint32_t count, uint32_t index) {
-    const llmir_candidate_t moved = heap[index];
-    for (uint32_t child = 2u * index + 1u; child < count; child = 2u * index + 1u) {
-        if (child + 1u < count && is_before(heap[child + 1u], heap[child])) {
-            ++child;
-        }
-        if (!is_before(heap[child], moved)) {
-            break;
-        }
-        heap[index] = heap[child];
-        index = child;
-    }
-    heap[index] = moved;
-}
-
-static void make_heap(llmir_candidate_t* heap, uint32_t count) {
-    for (uint32_t i = count / 2u; i-- > 0;) {
-        sift_down(heap, count, i);
-    }
-}
-
-/* Removes the top into the place that becomes free at the end. */
-static llmir_candidate_t pop_heap(llmir_candidate_t* heap, uint32_t* inout_count) {
-    const llmir_candidate_t top = heap[0];
-    *inout_count -= 1u;
-    heap[0] = heap[*inout_count];
-    sift_down(heap, *inout_count, 0);
-    heap[*inout_count] = top;
-    return top;
-}
-
-/* Sum of the weights that top-p takes shares of: of the k largest, or of all. */
-static double sum_of_weights(const llmir_sampler_t* sampler,
-                             const llmir_candidate_t* candidates,
-                             uint32_t count,
-                             float largest) {
-    double sum = 0.0;
-    for (uint32_t i = 0; i < count; ++i) {
-        sum += weight_of(sampler, candidates[i].value, largest);
-    }
-    return sum;
-}
-
-/* Moves the k largest to the front. */
-static void keep_top_k(llmir_candidate_t* candidates, uint32_t count, uint32_t k) {
-    uint32_t heap_count = count;
-    make_heap(candidates, count);
-    for (uint32_t i = 0; i < k; ++i) {
-        (void)pop_heap(candidates, &heap_count);
-    }
-    memmove(candidates, candidates + heap_count, k * sizeof(*candidates));
-}
-
-static int32_t draw_sorted(llmir_sampler_t* sampler,
-                           llmir_candidate_t* candidates,
-                           uint32_t count) {
-    const llmir_sampler_options_t* options = &sampler->options;
-    if (options->top_k != 0 && options->top_k < count) {
-        keep_top_k(candidates, count, options->top_k);
-        count = options->top_k;
-    }
-    make_heap(candidates, count);
-    const float largest = candidates[0].value;
-    const double share = options->top_p > 0.0f ? (double)options->top_p : 1.0;
-    const double wanted = share * sum_of_weights(sampler, candidates, count, largest);
-    double sum = 0.0;
-    uint32_t heap_count = count;
-    while (heap_count > 0 && (sum < wanted || heap_count == count)) {
-        const llmir_candidate_t top = pop_heap(candidates, &heap_count);
-        const float weight = weight_of(sampler, top.value, largest);
-        if (weight < options->min_p) {
-            candidates[heap_count].value = 0.0f; /* and so are all that follow */
-            break;
-        }
-        candidates[heap_count].value = weight;
-        sum += weight;
-    }
-    return draw_weighted(sampler, candidates + heap_count, count - heap_count, sum);
-}
-
 int32_t llmir_sampler_draw(llmir_sampler_t* sampler, const llmir_sampler_input_t* input) {
     const llmir_sampler_options_t* options = &sampler->options;
-    if (options->temperature == 0.0f && !has_penalty(sampler)) {
+    const int is_greedy = options->temperature == 0.0f;
+    llmir_candidates_t list;
+    if (is_greedy && sampler->steps[0] == 0 && options->logit_bias_count == 0) {
         return greedy_logits(input);
     }
-    const uint32_t count = fill_candidates(sampler, input);
-    if (options->temperature == 0.0f) {
-        return greedy(input->candidates, count);
+    fill_candidates(sampler, input, &list);
+    /* Penalties and DRY find a token at once as long as all are there. */
+    uint32_t i = 0;
+    for (; i < LLMIR_SAMPLER_MAX_STEPS &&
+           (sampler->steps[i] == LLMIR_SAMPLER_PENALTIES || sampler->steps[i] == LLMIR_SAMPLER_DRY);
+         ++i) {
+        run_step(sampler, input, sampler->steps[i], &list);
     }
-    if (options->top_k != 0 || (options->top_p > 0.0f && options->top_p < 1.0f)) {
-        return draw_sorted(sampler, input->candidates, count);
+    if (input->allowed != NULL) {
+        keep_allowed(input, &list);
     }
-    return draw_unsorted(sampler, input->candidates, count);
+    for (; i < LLMIR_SAMPLER_MAX_STEPS && sampler->steps[i] != 0; ++i) {
+        run_step(sampler, input, sampler->steps[i], &list);
+    }
+    return is_greedy ? greedy(&list) : draw_weighted(sampler, &list, llmir_candidates_weigh(&list));
 }

@@ -42,6 +42,28 @@ llmir_session_t* llmir_session_place(llmir_pool_t* pool) {
     return session;
 }
 
+static llmir_status_t read_stop_tokens(llmir_session_t* session,
+                                       const llmir_session_options_t* options,
+                                       llmir_error_t* error) {
+    const uint32_t vocab_count = session->pool->model->record->vocab_count;
+    if (options->stop_token_count > LLMIR_MAX_STOP_TOKENS ||
+        (options->stop_token_count != 0 && options->stop_tokens == NULL)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "session options: stop_tokens is NULL or stop_token_count %u, at most %u",
+                          options->stop_token_count, LLMIR_MAX_STOP_TOKENS);
+    }
+    for (uint32_t i = 0; i < options->stop_token_count; ++i) {
+        session->stop_tokens[i] = options->stop_tokens[i];
+        if ((uint32_t)session->stop_tokens[i] >= vocab_count) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "session options: stop token %d, the vocabulary has %u",
+                              session->stop_tokens[i], vocab_count);
+        }
+    }
+    session->stop_token_count = options->stop_token_count;
+    return LLMIR_STATUS_OK;
+}
+
 llmir_status_t llmir_session_set_up(llmir_session_t* session,
                                     const llmir_session_options_t* options,
                                     llmir_error_t* error) {
@@ -54,7 +76,10 @@ llmir_status_t llmir_session_set_up(llmir_session_t* session,
     }
     LLMIR_TRY(
         llmir_stop_set_init(&session->stops, options->stop_strings, options->stop_count, error));
-    LLMIR_TRY(llmir_sampler_init(&session->sampler, options->sampler, error));
+    LLMIR_TRY(llmir_sampler_init(&session->sampler, options->sampler,
+                                 session->pool->model->record->vocab_count, error));
+    LLMIR_TRY(read_stop_tokens(session, options, error));
+    LLMIR_TRY(llmir_logprobs_init(&session->logprobs, options, error));
     session->flags = options->flags;
     session->max_tokens = options->max_tokens;
     session->overflow = options->overflow;
@@ -90,7 +115,8 @@ llmir_status_t llmir_session_read_options(const llmir_session_options_t* source,
                                           llmir_session_options_t* options,
                                           llmir_error_t* error) {
     LLMIR_TRY(llmir_options_read(options, sizeof(*options), source, "session options", error));
-    const uint32_t known = LLMIR_SESSION_IGNORE_END | LLMIR_SESSION_NO_SHARING;
+    const uint32_t known =
+        LLMIR_SESSION_IGNORE_END | LLMIR_SESSION_NO_SHARING | LLMIR_SESSION_LOGPROBS;
     if ((options->flags & ~known) != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "session options: flags %#x, known are %#x", options->flags, known);
@@ -145,6 +171,9 @@ void llmir_session_copy_state(const llmir_session_t* from, llmir_session_t* to) 
     to->sink_tokens = from->sink_tokens;
     to->sampler = from->sampler;
     to->stops = from->stops;
+    to->stop_token_count = from->stop_token_count;
+    memcpy(to->stop_tokens, from->stop_tokens, sizeof(to->stop_tokens));
+    to->logprobs = from->logprobs;
     to->max_tokens = from->max_tokens;
     to->generated_count = from->generated_count;
     to->pending = from->pending;
@@ -252,7 +281,7 @@ llmir_status_t llmir_session_set_sampler(llmir_session_t* session,
     if (session == NULL) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "set_sampler: the session is NULL");
     }
-    LLMIR_TRY(llmir_sampler_init(&made, sampler, error));
+    LLMIR_TRY(llmir_sampler_init(&made, sampler, session->pool->model->record->vocab_count, error));
     session->sampler = made;
     return LLMIR_STATUS_OK;
 }

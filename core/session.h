@@ -3,6 +3,7 @@
 #define LLMIR_SESSION_H
 
 #include "core/grammar/grammar.h"
+#include "core/logprobs.h"
 #include "core/pool.h"
 #include "core/text_stream.h"
 
@@ -35,6 +36,9 @@ struct llmir_session {
     int32_t finish;           /* llmir_finish_t of the generation */
     llmir_grammar_t* grammar; /* NULL: none */
     llmir_match_t* match;     /* of the tokens sampled */
+    uint32_t stop_token_count;
+    int32_t stop_tokens[LLMIR_MAX_STOP_TOKENS];
+    llmir_logprobs_t logprobs; /* with LLMIR_SESSION_LOGPROBS: of the last piece */
 };
 
 /* A place of the pool that no session has, with its memory; NULL: all are in use. */

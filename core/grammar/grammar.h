@@ -1,4 +1,5 @@
-/* The grammar object: an automaton, the vocabulary's tree and the masks kept. */
+/* The grammar object: an automaton and the masks kept, over the vocabulary's tree, which is made
+ * once for all grammars of a model. */
 #ifndef LLMIR_GRAMMAR_H
 #define LLMIR_GRAMMAR_H
 
@@ -6,10 +7,22 @@
 #include "core/model.h"
 #include "platform/platform.h"
 
+/* Of a model. */
+typedef struct llmir_grammar_cache {
+    llmir_mutex_t mutex;
+    llmir_vocabulary_t vocabulary; /* empty until the first grammar needs it, then immutable */
+} llmir_grammar_cache_t;
+
+/* Makes the model's; NULL in a library without grammars. Errors: OUT_OF_MEMORY. */
+llmir_status_t llmir_grammar_cache_create(const llmir_allocator_t* allocator,
+                                          llmir_grammar_cache_t** out_cache,
+                                          llmir_error_t* error);
+void llmir_grammar_cache_destroy(const llmir_allocator_t* allocator, llmir_grammar_cache_t* cache);
+
 struct llmir_grammar {
     const llmir_model_t* model;
     llmir_automaton_t automaton;
-    llmir_vocabulary_t vocabulary;
+    const llmir_vocabulary_t* vocabulary; /* the model's */
     llmir_masks_t masks;
     llmir_mutex_t mutex; /* of the masks */
     uint32_t has_mutex;

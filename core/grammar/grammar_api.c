@@ -3,6 +3,50 @@
 
 #define KEPT_MASKS 64u
 
+llmir_status_t llmir_grammar_cache_create(const llmir_allocator_t* allocator,
+                                          llmir_grammar_cache_t** out_cache,
+                                          llmir_error_t* error) {
+    void* memory = NULL;
+    *out_cache = NULL;
+    LLMIR_TRY(llmir_allocate(allocator, sizeof(llmir_grammar_cache_t), 8, "grammar cache", &memory,
+                             error));
+    llmir_grammar_cache_t* cache = memory;
+    const llmir_status_t status = llmir_mutex_init(&cache->mutex, error);
+    if (status != LLMIR_STATUS_OK) {
+        llmir_free(allocator, cache, sizeof(*cache), 8);
+        return status;
+    }
+    *out_cache = cache;
+    return LLMIR_STATUS_OK;
+}
+
+void llmir_grammar_cache_destroy(const llmir_allocator_t* allocator, llmir_grammar_cache_t* cache) {
+    if (cache != NULL) {
+        llmir_vocabulary_free(&cache->vocabulary);
+        llmir_mutex_deinit(&cache->mutex);
+        llmir_free(allocator, cache, sizeof(*cache), 8);
+    }
+}
+
+/* The tree of the model's vocabulary, made by whoever needs it first. */
+static llmir_status_t share_vocabulary(const llmir_model_t* model,
+                                       const llmir_vocabulary_t** out,
+                                       llmir_error_t* error) {
+    llmir_grammar_cache_t* cache = model->grammar_cache;
+    llmir_status_t status = LLMIR_STATUS_OK;
+    llmir_mutex_lock(&cache->mutex);
+    if (cache->vocabulary.tokenizer == NULL) {
+        status = llmir_vocabulary_build(llmir_model_tokenizer(model), llmir_model_allocator(model),
+                                        &cache->vocabulary, error);
+        if (status != LLMIR_STATUS_OK) {
+            llmir_vocabulary_free(&cache->vocabulary);
+        }
+    }
+    llmir_mutex_unlock(&cache->mutex);
+    *out = &cache->vocabulary;
+    return status;
+}
+
 static llmir_status_t compile_gbnf(llmir_grammar_t* grammar,
                                    const char* text,
                                    size_t bytes,
@@ -45,10 +89,8 @@ static llmir_status_t prepare(llmir_grammar_t* grammar,
                               size_t bytes,
                               llmir_error_t* error) {
     LLMIR_TRY(compile(grammar, kind, text, bytes, error));
-    LLMIR_TRY(llmir_vocabulary_build(llmir_model_tokenizer(grammar->model),
-                                     llmir_model_allocator(grammar->model), &grammar->vocabulary,
-                                     error));
-    LLMIR_TRY(llmir_masks_init(&grammar->automaton, &grammar->vocabulary, KEPT_MASKS,
+    LLMIR_TRY(share_vocabulary(grammar->model, &grammar->vocabulary, error));
+    LLMIR_TRY(llmir_masks_init(&grammar->automaton, grammar->vocabulary, KEPT_MASKS,
                                &grammar->masks, error));
     LLMIR_TRY(llmir_mutex_init(&grammar->mutex, error));
     grammar->has_mutex = 1;
@@ -97,7 +139,6 @@ void llmir_grammar_destroy(llmir_grammar_t* grammar) {
         llmir_mutex_deinit(&grammar->mutex);
     }
     llmir_masks_free(&grammar->masks);
-    llmir_vocabulary_free(&grammar->vocabulary);
     if (grammar->automaton.states.allocator != NULL) {
         llmir_automaton_free(&grammar->automaton);
     }
@@ -126,7 +167,7 @@ llmir_status_t llmir_grammar_allow(llmir_grammar_t* grammar,
         *out_any |= out_bits[i] != 0;
     }
     if (status == LLMIR_STATUS_OK && match->is_ended) {
-        allow_ends(grammar->vocabulary.tokenizer, out_bits);
+        allow_ends(grammar->vocabulary->tokenizer, out_bits);
     }
     return status;
 }
@@ -137,8 +178,8 @@ llmir_status_t llmir_grammar_accept(const llmir_grammar_t* grammar,
                                     llmir_error_t* error) {
     uint32_t count = 0;
     const uint8_t* bytes =
-        llmir_tokenizer_token_bytes(grammar->vocabulary.tokenizer, token, &count, NULL);
-    if (llmir_tokenizer_is_special(grammar->vocabulary.tokenizer, token)) {
+        llmir_tokenizer_token_bytes(grammar->vocabulary->tokenizer, token, &count, NULL);
+    if (llmir_tokenizer_is_special(grammar->vocabulary->tokenizer, token)) {
         return LLMIR_STATUS_OK; /* it has no text */
     }
     return llmir_match_append(&grammar->automaton, match, bytes, count, error);

@@ -187,6 +187,8 @@ typedef enum llmir_runtime_flag {
  * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED. Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_runtime_create(
     const llmir_runtime_options_t* options, llmir_runtime_t** out_runtime, llmir_error_t* error);
+
+/* Its models must be gone. NULL is allowed, as in every destroy. Since 0.1. */
 LLMIR_API void llmir_runtime_destroy(llmir_runtime_t* runtime);
 
 /* Number of threads that compute, the caller's included. Threads: any. Since 0.1. */
@@ -224,6 +226,8 @@ llmir_model_load_file(llmir_runtime_t* runtime,
                       const llmir_model_options_t* options,
                       llmir_model_t** out_model,
                       llmir_error_t* error);
+
+/* The same from an open file. Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t
 llmir_model_load_descriptor(llmir_runtime_t* runtime,
                             int32_t descriptor,
@@ -232,6 +236,8 @@ llmir_model_load_descriptor(llmir_runtime_t* runtime,
                             const llmir_model_options_t* options,
                             llmir_model_t** out_model,
                             llmir_error_t* error);
+
+/* The same from memory. Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t
 llmir_model_load_memory(llmir_runtime_t* runtime,
                         const void* data,
@@ -239,6 +245,8 @@ llmir_model_load_memory(llmir_runtime_t* runtime,
                         const llmir_model_options_t* options,
                         llmir_model_t** out_model,
                         llmir_error_t* error);
+
+/* Its pools, sessions and grammars must be gone. Since 0.1. */
 LLMIR_API void llmir_model_destroy(llmir_model_t* model);
 
 typedef struct llmir_model_info {
@@ -326,6 +334,8 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_create(llmir_model_t* model
                                                             const llmir_pool_options_t* options,
                                                             llmir_pool_t** out_pool,
                                                             llmir_error_t* error);
+
+/* Its sessions must be gone. Since 0.1. */
 LLMIR_API void llmir_pool_destroy(llmir_pool_t* pool);
 
 /* What a pool has done since it was created, and what it holds. A page that is neither free nor
@@ -356,19 +366,75 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_get_stats(const llmir_pool_
 
 /* ---- Session ---- */
 
+#define LLMIR_MAX_DRY_BREAKERS 16u
+#define LLMIR_MAX_LOGIT_BIAS 64u
+
+/* Steps from logits to the draw whose order can be chosen. Logit bias comes before all of them,
+ * then the grammar. docs/SAMPLING.md has the formulas. */
+typedef enum llmir_sampler_step {
+    LLMIR_SAMPLER_PENALTIES = 1, /* repetition, then frequency and presence */
+    LLMIR_SAMPLER_DRY = 2,
+    LLMIR_SAMPLER_TOP_K = 3,
+    LLMIR_SAMPLER_TEMPERATURE = 4,
+    LLMIR_SAMPLER_TYPICAL = 5,
+    LLMIR_SAMPLER_TOP_P = 6,
+    LLMIR_SAMPLER_MIN_P = 7,
+} llmir_sampler_step_t;
+
+/* Is added to the logit of a token. */
+typedef struct llmir_logit_bias {
+    int32_t token;
+    float bias; /* finite; -1000 forbids as a rule, 1000 forces; several of one token add up */
+} llmir_logit_bias_t;
+
+/* Whatever is not finite or out of range is INVALID_ARGUMENT. Where temperature is 0, the largest
+ * logit after bias, grammar, penalties and DRY is taken, and the other steps do not matter. */
 typedef struct llmir_sampler_options {
     uint32_t struct_size;
-    uint32_t top_k;             /* 0: off */
+    uint32_t top_k;             /* the k likeliest stay; 0: off */
     float temperature;          /* 0: greedy (the lowest id among equals) */
-    float top_p;                /* 0 or 1: off */
-    float min_p;                /* 0: off */
+    float top_p;                /* the likeliest stay that together have this share; 0 or 1: off */
+    float min_p;                /* what is less than this times the likeliest goes; 0: off */
     float repetition_penalty;   /* 0 or 1: off; > 1 makes recent tokens less likely */
-    uint32_t repetition_window; /* last tokens that count; 0: 64, at most 1024 */
-    uint32_t reserved;
-    uint64_t seed; /* equal seeds give equal output */
+    uint32_t repetition_window; /* last tokens that penalties count; 0: 64, at most 1024 */
+    uint32_t dry_window;        /* last tokens that DRY looks at; 0: 1024, at most 1024 */
+    uint64_t seed;              /* equal seeds give equal output */
+    float frequency_penalty;    /* taken off once for each time that a token is in the window */
+    float presence_penalty;     /* taken off if it is in the window */
+    float typical_p;      /* those stay whose information is nearest to the entropy, as many as have
+                             this share; 0 or 1: off */
+    float dry_multiplier; /* 0: off. A token that would continue a repetition of n tokens loses
+                             multiplier * base^(n - allowed_length) if n is at least that */
+    float dry_base;       /* 0: 1.75; else at least 1 */
+    uint32_t dry_allowed_length;          /* 0: 2 */
+    uint32_t dry_breaker_count;           /* at most LLMIR_MAX_DRY_BREAKERS */
+    uint32_t logit_bias_count;            /* at most LLMIR_MAX_LOGIT_BIAS */
+    const int32_t* dry_breakers;          /* tokens that no repetition goes across; copied */
+    const llmir_logit_bias_t* logit_bias; /* copied */
+    uint8_t order[8]; /* llmir_sampler_step_t, each at most once, ended by 0; steps not named are
+                         left out. All zeros: all, in the order of their numbers */
 } llmir_sampler_options_t;
-#define LLMIR_SAMPLER_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_sampler_options_t), 0, 0, 0, 0, 0, 0, 0, 0}
+#define LLMIR_SAMPLER_OPTIONS_INIT              \
+    {(uint32_t)sizeof(llmir_sampler_options_t), \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     NULL,                                      \
+     NULL,                                      \
+     {0}}
 
 /* ---- Grammar ---- */
 
@@ -384,10 +450,11 @@ typedef enum llmir_grammar_kind {
      * literals and classes: \n \r \t \\ \" \xHH \uHHHH \UHHHHHHHH. A rule ends with its line; lines
      * may end inside parentheses and around |. Rules may be recursive, but not left-recursive. */
     LLMIR_GRAMMAR_GBNF = 1,
-    /* A JSON schema: type, properties (in their order), required, additionalProperties (false
-     * beside properties), items, minItems, maxItems, minLength, maxLength, format (date, time,
-     * date-time, uuid), enum, const, anyOf, oneOf (as anyOf), $ref inside the text. `{}` or `true`:
-     * any JSON. Keywords that only describe are skipped; all others are UNSUPPORTED. */
+    /* A JSON schema: type, properties (in their order), required, additionalProperties (behind
+     * them; without it there are none beside properties), items, minItems, maxItems, minLength,
+     * maxLength, format (date, time, date-time, uuid), enum, const, anyOf, oneOf (as anyOf), $ref
+     * inside the text. `{}` or `true`: any JSON. Keywords that only describe are skipped; all
+     * others are UNSUPPORTED. */
     LLMIR_GRAMMAR_JSON_SCHEMA = 2,
 } llmir_grammar_kind_t;
 
@@ -395,7 +462,8 @@ typedef enum llmir_grammar_kind {
  *   text  UTF-8, at most 1 MiB, read during the call only.
  * Owns:    the model must outlive it; sessions that use it must go first.
  * Threads: any number of sessions on any threads may use one grammar at once.
- * Memory:  all that it will ever take, from the runtime's allocator.
+ * Memory:  all that it will ever take, from the runtime's allocator; with the model's first grammar
+ *          also what all of them share, a tree of its vocabulary, which stays with the model.
  * Time:    the first token at each place of a grammar costs a look at the whole vocabulary, a few
  *          milliseconds, in which llmir_session_cancel is not seen; what is found is kept.
  * Errors:  INVALID_ARGUMENT with line and column; UNSUPPORTED (a keyword of a schema; a bundle
@@ -406,12 +474,16 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_grammar_create(const llmir_model
                                                                size_t text_bytes,
                                                                llmir_grammar_t** out_grammar,
                                                                llmir_error_t* error);
+
+/* The sessions that use it must be gone. Since 0.1. */
 LLMIR_API void llmir_grammar_destroy(llmir_grammar_t* grammar);
 
 /* ---- Session options ---- */
 
 #define LLMIR_MAX_STOP_STRINGS 16u
 #define LLMIR_MAX_STOP_BYTES 64u
+#define LLMIR_MAX_STOP_TOKENS 16u
+#define LLMIR_MAX_TOP_LOGPROBS 20u
 
 /* What happens when a session's context is full. Rolling keeps the session going: the first
  * `sink_tokens` tokens and the newer half of the others stay, the older half is forgotten. The kept
@@ -434,20 +506,40 @@ typedef struct llmir_session_options {
     uint32_t chunk_tokens;                  /* private pool only */
     uint32_t kv_type;                       /* private pool only */
     uint32_t flags;                         /* llmir_session_flag_t */
-    uint32_t max_tokens;  /* generated after a feed before LLMIR_FINISH_LIMIT; 0: no limit */
-    uint32_t overflow;    /* llmir_overflow_t */
-    uint32_t sink_tokens; /* ROLL: tokens at the start that stay, at most half of the context */
-    uint32_t reserved;
+    uint32_t max_tokens;      /* generated after a feed before LLMIR_FINISH_LIMIT; 0: no limit */
+    uint32_t overflow;        /* llmir_overflow_t */
+    uint32_t sink_tokens;     /* ROLL: tokens at the start that stay, at most half of the context */
+    uint32_t top_logprobs;    /* with LLMIR_SESSION_LOGPROBS: how many of the likeliest tokens each
+                                 piece names, at most LLMIR_MAX_TOP_LOGPROBS */
     llmir_grammar_t* grammar; /* NULL: none; kept until the session is destroyed */
+    const int32_t* stop_tokens; /* ids that end the generation as stop strings do; copied */
+    uint32_t stop_token_count;  /* at most LLMIR_MAX_STOP_TOKENS */
+    uint32_t reserved;
 } llmir_session_options_t;
-#define LLMIR_SESSION_OPTIONS_INIT \
-    {(uint32_t)sizeof(llmir_session_options_t), 0, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL}
+#define LLMIR_SESSION_OPTIONS_INIT              \
+    {(uint32_t)sizeof(llmir_session_options_t), \
+     0,                                         \
+     NULL,                                      \
+     NULL,                                      \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     0,                                         \
+     NULL,                                      \
+     NULL,                                      \
+     0,                                         \
+     0}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
     LLMIR_SESSION_NO_SHARING =
         1u << 1, /* neither takes pages that other sessions of the pool have computed nor leaves its
                     own to them: nobody can tell by the time taken what was fed here */
+    LLMIR_SESSION_LOGPROBS = 1u << 2, /* pieces carry log-probabilities: see llmir_piece_t */
 } llmir_session_flag_t;
 
 typedef struct llmir_session llmir_session_t;
@@ -460,6 +552,8 @@ llmir_session_create(llmir_model_t* model,
                      const llmir_session_options_t* options,
                      llmir_session_t** out_session,
                      llmir_error_t* error);
+
+/* Gives its pages back, and its private pool, if it has one. Since 0.1. */
 LLMIR_API void llmir_session_destroy(llmir_session_t* session);
 
 /* Creates a session in the pool of `session` that goes on from the same point: same position,
@@ -539,27 +633,40 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
                                                           llmir_error_t* error);
 
 typedef enum llmir_finish {
-    LLMIR_FINISH_NONE = 0,    /* more may follow */
-    LLMIR_FINISH_END = 1,     /* the model ended its turn */
-    LLMIR_FINISH_STOP = 2,    /* a stop string was met; it is not part of the text */
-    LLMIR_FINISH_LIMIT = 3,   /* max_tokens reached */
+    LLMIR_FINISH_NONE = 0,  /* more may follow */
+    LLMIR_FINISH_END = 1,   /* the model ended its turn */
+    LLMIR_FINISH_STOP = 2,  /* a stop string or a stop token was met; it is not part of the text */
+    LLMIR_FINISH_LIMIT = 3, /* max_tokens reached */
     LLMIR_FINISH_CONTEXT = 4, /* the context is full */
 } llmir_finish_t;
 
-/* One step of generation. */
+typedef struct llmir_token_logprob {
+    int32_t token;
+    float logprob;
+} llmir_token_logprob_t;
+
+/* One step of generation. Log-probabilities are natural logarithms of the softmax of the model's
+ * logits as they are: before logit bias, grammar, penalties, temperature and every other step of
+ * the sampler, so that they say what the model thinks, not how likely the sampler was to choose.
+ * They are finite, at least -FLT_MAX, and 0 without LLMIR_SESSION_LOGPROBS or where no token was
+ * sampled. */
 typedef struct llmir_piece {
     int32_t token;    /* the token sampled, -1 if none was */
     int32_t finish;   /* llmir_finish_t */
     const char* text; /* valid UTF-8, not terminated; owned by the session until its next call */
     size_t
         text_bytes; /* 0 while bytes are held back that may become a character or a stop string */
+    float logprob;  /* of the token sampled */
+    uint32_t top_count;
+    const llmir_token_logprob_t*
+        top; /* [top_count], the likeliest first, the lower id first among equals; owned as text */
 } llmir_piece_t;
 
 /* Samples a token from the current logits, feeds it and returns the text that became certain. Bytes
  * that no UTF-8 character can begin with come out as U+FFFD. After a finish other than NONE, text
  * held back has been delivered, and the next call continues only after more tokens were fed. The
  * token that finishes with END, STOP or CONTEXT is not fed; its text, where it has one, is part of
- * the piece.
+ * the piece, unless it is a stop token.
  * Errors: INVALID_ARGUMENT (no logits: feed first), CANCELLED and DEADLINE (call again to go on),
  * DEVICE_LOST; CAPACITY (a grammar's text is nested too deeply).
  * Since 0.1. */
@@ -796,6 +903,8 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_restore(llmir_session_t*
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_save_file(llmir_session_t* session,
                                                                   const char* path,
                                                                   llmir_error_t* error);
+
+/* Restores from a file. Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_restore_file(llmir_session_t* session,
                                                                      const char* path,
                                                                      llmir_error_t* error);

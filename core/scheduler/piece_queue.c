@@ -21,6 +21,10 @@ void llmir_piece_queue_push(llmir_piece_queue_t* queue, const llmir_piece_t* pie
     memcpy(text, piece->text, piece->text_bytes);
     queue->pieces[slot] = *piece;
     queue->pieces[slot].text = text;
+    if (piece->top_count != 0) {
+        memcpy(queue->top[slot], piece->top, piece->top_count * sizeof(*piece->top));
+        queue->pieces[slot].top = queue->top[slot];
+    }
     queue->count += 1u;
 }
 

@@ -11,6 +11,7 @@
 
 typedef struct llmir_piece_queue {
     llmir_piece_t pieces[LLMIR_PIECE_QUEUE_SLOTS];
+    llmir_token_logprob_t top[LLMIR_PIECE_QUEUE_SLOTS][LLMIR_MAX_TOP_LOGPROBS];
     char* text; /* [slot][slot_bytes] */
     size_t slot_bytes;
     uint32_t first;
@@ -24,7 +25,7 @@ void llmir_piece_queue_init(llmir_piece_queue_t* queue, char* text, size_t slot_
 /* Whether a piece fits. */
 int llmir_piece_queue_has_room(const llmir_piece_queue_t* queue);
 
-/* Copies a piece, its text of at most slot_bytes bytes included. */
+/* Copies a piece, its text of at most slot_bytes bytes and its likeliest tokens included. */
 void llmir_piece_queue_push(llmir_piece_queue_t* queue, const llmir_piece_t* piece);
 
 /* Gives the slot of the piece read before back, and the next piece out. 0: there is none. */

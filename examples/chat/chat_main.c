@@ -33,26 +33,52 @@ static llmir_status_t open_grammar(const chat_options_t* options,
     return status;
 }
 
-static llmir_status_t open_chat(const chat_options_t* options, chat_t* out, llmir_error_t* error) {
-    llmir_session_options_t session_options = LLMIR_SESSION_OPTIONS_INIT;
+/* The session; of --best-of in a pool with room for all the answers. */
+static llmir_status_t open_session(const chat_options_t* options,
+                                   chat_t* chat,
+                                   llmir_error_t* error) {
+    llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
+    const uint32_t model_context = chat->opened.info.context_count;
+    const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
+    session.grammar = chat->grammar;
+    session.context_tokens = options->context != 0 ? options->context : fallback;
+    session.kv_type = options->kv_type;
+    session.sampler = &options->sampler;
+    session.max_tokens = options->max_tokens;
+    session.stop_strings = options->stops.items;
+    session.stop_count = options->stops.count;
+    if (options->logprobs != CHAT_NO_LOGPROBS) {
+        session.flags = LLMIR_SESSION_LOGPROBS;
+        session.top_logprobs = options->logprobs;
+    }
+    if (options->best_of > 1) {
+        llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
+        session.flags = LLMIR_SESSION_LOGPROBS;
+        pool.session_count = options->best_of;
+        pool.context_tokens = session.context_tokens < UINT32_MAX / options->best_of
+                                  ? session.context_tokens * options->best_of
+                                  : UINT32_MAX;
+        pool.kv_type = options->kv_type;
+        const llmir_status_t status =
+            llmir_pool_create(chat->opened.model, &pool, &chat->pool, error);
+        if (status != LLMIR_STATUS_OK) {
+            return status;
+        }
+    }
+    return llmir_session_create(chat->opened.model, chat->pool, &session, &chat->session, error);
+}
+
+static llmir_status_t open_chat(chat_options_t* options, chat_t* out, llmir_error_t* error) {
     *out = (chat_t){.options = options};
     llmir_status_t status = open_model(chat_program_name, options->bundle, options->device,
                                        options->threads, 0, &out->opened, error);
-    if (status != LLMIR_STATUS_OK) {
-        return status;
+    if (status == LLMIR_STATUS_OK) {
+        status = open_grammar(options, out, error);
     }
-    status = open_grammar(options, out, error);
-    if (status != LLMIR_STATUS_OK) {
-        return status;
+    if (status == LLMIR_STATUS_OK) {
+        status = chat_find_breakers(options, out->opened.model, error);
     }
-    session_options.grammar = out->grammar;
-    const uint32_t model_context = out->opened.info.context_count;
-    const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
-    session_options.context_tokens = options->context != 0 ? options->context : fallback;
-    session_options.kv_type = options->kv_type;
-    session_options.sampler = &options->sampler;
-    session_options.max_tokens = options->max_tokens;
-    return llmir_session_create(out->opened.model, NULL, &session_options, &out->session, error);
+    return status == LLMIR_STATUS_OK ? open_session(options, out, error) : status;
 }
 
 int main(int argc, char** argv) {
@@ -82,6 +108,7 @@ int main(int argc, char** argv) {
         chat_catch_interrupt(NULL);
     }
     llmir_session_destroy(chat.session);
+    llmir_pool_destroy(chat.pool);
     llmir_grammar_destroy(chat.grammar);
     close_model(&chat.opened);
     if (fflush(stdout) != 0 && result == 0) {

@@ -1,5 +1,7 @@
 /* llmir-chat, its parts:  chat_options.c  the command line
+ *                         chat_sampler.c  its options of the sampler
  *                         chat_turn.c     one question and its answer
+ *                         chat_best.c     the best of several answers
  *                         chat_terminal.c the conversation on a terminal: line editing, commands,
  * Ctrl-C */
 #ifndef LLMIR_EXAMPLES_CHAT_PROGRAM_H
@@ -7,6 +9,7 @@
 
 #include <signal.h>
 
+#include "common/cli.h"
 #include "common/open.h"
 
 extern const char chat_program_name[];
@@ -19,12 +22,28 @@ typedef struct chat_options {
     const char* grammar; /* files, NULL: none */
     const char* json_schema;
     uint32_t max_tokens, threads, context, kv_type;
+    uint32_t best_of;  /* answers to choose from; 1: the first one is taken */
+    uint32_t logprobs; /* likeliest tokens to print; CHAT_NO_LOGPROBS: print nothing */
     int32_t raw, greedy, stats;
+    cli_list_t stops, breakers, biases; /* as they were given */
+    const char* order;
     llmir_sampler_options_t sampler;
+    llmir_logit_bias_t bias[LLMIR_MAX_LOGIT_BIAS];
+    int32_t breaker_tokens[LLMIR_MAX_DRY_BREAKERS];
 } chat_options_t;
+
+#define CHAT_NO_LOGPROBS UINT32_MAX
 
 /* Returns -1 to go on, or the exit code. */
 int chat_parse_options(int argc, char** argv, chat_options_t* out);
+
+/* Reads the lists among the options: --order and --logit-bias. Returns what is wrong, or NULL. */
+const char* chat_read_sampler(chat_options_t* options);
+
+/* Turns the texts of --dry-breaker into tokens of the model. */
+llmir_status_t chat_find_breakers(chat_options_t* options,
+                                  const llmir_model_t* model,
+                                  llmir_error_t* error);
 
 typedef struct chat_statistics {
     size_t prompt_tokens, answer_tokens;
@@ -34,6 +53,7 @@ typedef struct chat_statistics {
 typedef struct chat {
     const chat_options_t* options;
     opened_model_t opened;
+    llmir_pool_t* pool; /* NULL: the session has one for itself */
     llmir_session_t* session;
     llmir_grammar_t* grammar; /* NULL: none */
     int started;              /* something is in the session already */
@@ -44,6 +64,17 @@ typedef struct chat {
 /* Feeds one user message (or the raw prompt) and prints the answer to standard output as it comes.
  * Returns 0, or 1 after printing the error. Ctrl-C ends the answer and is no error. */
 int chat_turn(chat_t* chat, const char* text);
+
+/* Writes text to standard output at once. */
+llmir_status_t chat_write(const char* text, size_t bytes, llmir_error_t* error);
+
+/* Prints the token of a piece, its log-probability and the likeliest ones to standard error, if the
+ * options want that. */
+void chat_print_logprobs(const chat_t* chat, const llmir_piece_t* piece);
+
+/* Generates `best_of` answers from where the session is, prints the one whose tokens have the
+ * largest mean log-probability, and goes on with its session. The turn began at `start_ms`. */
+llmir_status_t chat_answer_best(chat_t* chat, double start_ms, llmir_error_t* error);
 
 /* Forgets the conversation. */
 void chat_reset(chat_t* chat);

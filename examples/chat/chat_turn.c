@@ -7,6 +7,7 @@
 #include "chat/chat_program.h"
 #include "common/cli.h"
 #include "common/input.h"
+#include "common/json.h"
 
 /* Ids of the text: the chat template's in a conversation, plain ones with --raw. Heap memory; NULL
  * on failure. */
@@ -48,9 +49,9 @@ static void note_finish(const llmir_piece_t* piece) {
     }
 }
 
-/* Shows the text at once. Ctrl-C may interrupt the writing, which then goes on. */
-static llmir_status_t write_piece(const llmir_piece_t* piece, llmir_error_t* error) {
-    int is_written = fwrite(piece->text, 1, piece->text_bytes, stdout) == piece->text_bytes;
+/* Ctrl-C may interrupt the writing, which then goes on. */
+llmir_status_t chat_write(const char* text, size_t bytes, llmir_error_t* error) {
+    int is_written = fwrite(text, 1, bytes, stdout) == bytes;
     while (is_written && fflush(stdout) != 0) {
         is_written = errno == EINTR;
         if (is_written) {
@@ -63,6 +64,29 @@ static llmir_status_t write_piece(const llmir_piece_t* piece, llmir_error_t* err
         return LLMIR_STATUS_IO;
     }
     return LLMIR_STATUS_OK;
+}
+
+static void print_logprob(const chat_t* chat, int32_t token, float logprob) {
+    char text[256];
+    size_t bytes = 0;
+    if (llmir_model_detokenize(chat->opened.model, &token, 1, LLMIR_TOKENIZE_SPECIAL, text,
+                               sizeof(text), &bytes, NULL) != LLMIR_STATUS_OK) {
+        bytes = 0;
+    }
+    fprintf(stderr, "%8.4f %d ", (double)logprob, token);
+    json_string(stderr, text, bytes);
+}
+
+void chat_print_logprobs(const chat_t* chat, const llmir_piece_t* piece) {
+    if (chat->options->logprobs == CHAT_NO_LOGPROBS || piece->token < 0) {
+        return;
+    }
+    print_logprob(chat, piece->token, piece->logprob);
+    for (uint32_t i = 0; i < piece->top_count; ++i) {
+        fputs(i == 0 ? "   of " : ", ", stderr);
+        print_logprob(chat, piece->top[i].token, piece->top[i].logprob);
+    }
+    fputc('\n', stderr);
 }
 
 /* Generates until the model ends its turn, a limit is met or Ctrl-C. */
@@ -78,7 +102,8 @@ static llmir_status_t stream_answer(chat_t* chat, double start_ms, llmir_error_t
             chat->last.first_token_ms = input_now_ms() - start_ms;
         }
         chat->last.answer_tokens += piece.token >= 0;
-        if (write_piece(&piece, error) != LLMIR_STATUS_OK) {
+        chat_print_logprobs(chat, &piece);
+        if (chat_write(piece.text, piece.text_bytes, error) != LLMIR_STATUS_OK) {
             return LLMIR_STATUS_IO;
         }
     } while (piece.finish == LLMIR_FINISH_NONE);
@@ -115,7 +140,8 @@ int chat_turn(chat_t* chat, const char* text) {
         chat->started = 1;
         chat->last.prompt_tokens = count;
         chat->last.prompt_ms = input_now_ms() - start;
-        status = stream_answer(chat, start, &error);
+        status = chat->options->best_of > 1 ? chat_answer_best(chat, start, &error)
+                                            : stream_answer(chat, start, &error);
     }
     add_statistics(chat);
     chat->interrupted = status == LLMIR_STATUS_CANCELLED;

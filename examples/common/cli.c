@@ -42,13 +42,21 @@ static int parse_unsigned(const char* text, uint64_t max, uint64_t* out) {
     return 1;
 }
 
-static int parse_float(const char* text, float* out) {
+static int parse_float(const char* text, int is_signed, float* out) {
     char* end = NULL;
     const float value = strtof(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value) || value < 0.0f) {
+    if (end == text || *end != '\0' || !isfinite(value) || (value < 0.0f && !is_signed)) {
         return 0;
     }
     *out = value;
+    return 1;
+}
+
+static int append(cli_list_t* list, const char* text) {
+    if (list->count == CLI_LIST_MAX) {
+        return 0;
+    }
+    list->items[list->count++] = text;
     return 1;
 }
 
@@ -67,7 +75,10 @@ static int store_value(const cli_option_t* option, const char* text) {
         case CLI_U64:
             return parse_unsigned(text, UINT64_MAX, option->target);
         case CLI_F32:
-            return parse_float(text, option->target);
+        case CLI_SIGNED:
+            return parse_float(text, option->kind == CLI_SIGNED, option->target);
+        case CLI_LIST:
+            return append(option->target, text);
         case CLI_STRING:
             *(const char**)option->target = text;
             return 1;
@@ -127,8 +138,11 @@ int cli_parse(const cli_program_t* program,
         }
         const char* value = option->kind == CLI_FLAG ? NULL : argv[++i];
         if (!store_value(option, value)) {
-            return cli_usage(program, "option '%s': '%s' is not a number in range", argument,
-                             value);
+            return cli_usage(program,
+                             option->kind == CLI_LIST
+                                 ? "option '%s': '%s' is one too many"
+                                 : "option '%s': '%s' is not a number in range",
+                             argument, value);
         }
     }
     if (found != positional_count) {

@@ -11,8 +11,17 @@ typedef enum cli_kind {
     CLI_U32,    /* uint32_t* */
     CLI_U64,    /* uint64_t* */
     CLI_F32,    /* float*, finite and >= 0 */
+    CLI_SIGNED, /* float*, finite */
     CLI_STRING, /* const char** */
+    CLI_LIST,   /* cli_list_t*: may be given several times */
 } cli_kind_t;
+
+#define CLI_LIST_MAX 64u
+
+typedef struct cli_list {
+    const char* items[CLI_LIST_MAX];
+    uint32_t count;
+} cli_list_t;
 
 typedef struct cli_option {
     const char* name;  /* "-n" or "--seed" */

@@ -7,76 +7,7 @@
 
 #include "core/session.h"
 #include "tests/support/test_random.h"
-#include "tests/support/tiny_model.h"
-
-/* A grammar without a vocabulary. */
-static llmir_status_t compile(const llmir_allocator_t* allocator,
-                              const char* text,
-                              int is_schema,
-                              llmir_automaton_t* out,
-                              llmir_error_t* error) {
-    llmir_vector_t gbnf = llmir_vector_of(allocator, 1);
-    llmir_ast_t ast;
-    llmir_status_t status = LLMIR_STATUS_OK;
-    memset(out, 0, sizeof(*out));
-    if (is_schema) {
-        status = llmir_schema_to_gbnf(allocator, text, strlen(text), &gbnf, error);
-    } else {
-        status = llmir_vector_append(&gbnf, text, strlen(text), "text", error);
-    }
-    if (status == LLMIR_STATUS_OK) {
-        status = llmir_gbnf_parse(allocator, gbnf.data, gbnf.count, &ast, error);
-        if (status == LLMIR_STATUS_OK) {
-            status = llmir_automaton_build(&ast, out, error);
-        }
-        llmir_ast_free(&ast);
-    }
-    llmir_vector_free(&gbnf);
-    return status;
-}
-
-static void release(llmir_automaton_t* automaton) {
-    if (automaton->states.allocator != NULL) {
-        llmir_automaton_free(automaton);
-    }
-}
-
-static int accepts(const llmir_automaton_t* automaton, const char* text) {
-    llmir_match_t match;
-    assert_status(llmir_match_begin(automaton, &match, &assert_status_error), LLMIR_STATUS_OK);
-    return llmir_match_append(automaton, &match, (const uint8_t*)text, strlen(text), NULL) ==
-               LLMIR_STATUS_OK &&
-           match.is_ended;
-}
-
-typedef struct language {
-    const char* grammar;
-    const char* inside[8];
-    const char* outside[8];
-} language_t;
-
-static void check_languages(const language_t* languages, size_t count, int is_schema) {
-    test_allocator_t state = {0};
-    const llmir_allocator_t allocator = test_allocator(&state);
-    for (size_t i = 0; i < count; ++i) {
-        llmir_automaton_t automaton;
-        assert_status(
-            compile(&allocator, languages[i].grammar, is_schema, &automaton, &assert_status_error),
-            LLMIR_STATUS_OK);
-        for (size_t k = 0; k < 8 && languages[i].inside[k] != NULL; ++k) {
-            if (!accepts(&automaton, languages[i].inside[k])) {
-                fail_msg("%s: refuses %s", languages[i].grammar, languages[i].inside[k]);
-            }
-        }
-        for (size_t k = 0; k < 8 && languages[i].outside[k] != NULL; ++k) {
-            if (accepts(&automaton, languages[i].outside[k])) {
-                fail_msg("%s: accepts %s", languages[i].grammar, languages[i].outside[k]);
-            }
-        }
-        release(&automaton);
-    }
-    test_allocator_check(&state);
-}
+#include "tests/unit/grammar_language.h"
 
 static void test_grammar_gbnf_accepts_its_language(void** state) {
     const language_t languages[] = {
@@ -108,52 +39,6 @@ static void test_grammar_gbnf_accepts_its_language(void** state) {
     };
     (void)state;
     check_languages(languages, sizeof(languages) / sizeof(languages[0]), 0);
-}
-
-static void test_grammar_schema_accepts_its_values(void** state) {
-    const language_t languages[] = {
-        {"{}",
-         {"1", "{\"a\": [true, null, -1.5e3]}", "\"\\u00e9\\n\"", "[]", "{ }"},
-         {"", "{", "[1,]", "01", "\"\t\"", "nul"}},
-        {"{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\", \"maxLength\": "
-         "3}, "
-         "\"age\": {\"type\": \"integer\"}}, \"required\": [\"age\"]}",
-         {"{\"age\": 3}", "{\"name\":\"Bo\",\"age\":-12}", "{\n \"name\": \"\", \"age\": 0\n}"},
-         {"{}", "{\"name\": \"Bo\"}", "{\"age\": 1, \"name\": \"x\"}", "{\"age\": 1.5}",
-          "{\"name\": \"abcd\", \"age\": 1}", "{\"age\": 1,}"}},
-        {"{\"properties\": {\"a\": true, \"b\": {\"const\": \"x\\\"y\"}}}",
-         {"{}", "{\"a\": {}}", "{\"b\": \"x\\\"y\"}", "{\"a\": 1, \"b\": \"x\\\"y\"}"},
-         {"{\"b\": 1}", "{\"c\": 1}", "{,}"}},
-        {"{\"type\": \"array\", \"items\": {\"enum\": [1, \"two\", null]}, \"minItems\": 1, "
-         "\"maxItems\": 2}",
-         {"[1]", "[ \"two\", null ]"},
-         {"[]", "[1,1,1]", "[2]"}},
-        {"{\"anyOf\": [{\"type\": \"boolean\"}, {\"type\": [\"number\", \"null\"]}]}",
-         {"true", "null", "0.5"},
-         {"\"true\"", "[]"}},
-        {"{\"$defs\": {\"tree\": {\"type\": \"object\", \"properties\": {\"l\": {\"$ref\": "
-         "\"#/$defs/tree\"}, "
-         "\"v\": {\"type\": \"integer\"}}, \"required\": [\"v\"], \"additionalProperties\": "
-         "false}}, "
-         "\"$ref\": \"#/$defs/tree\"}",
-         {"{\"v\": 1}", "{\"l\": {\"l\": {\"v\": 3}, \"v\": 2}, \"v\": 1}"},
-         {"{\"l\": {}, \"v\": 1}"}},
-        {"{\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\", \"format\": "
-         "\"date\"}}",
-         {"{}", "{\"x\": \"2026-11-27\", \"y\": \"0000-01-31\"}"},
-         {"{\"x\": \"2026-13-01\"}", "{\"x\": 1}"}},
-        {"{\"properties\": {\"a\": {\"$ref\": \"#/\\u0024defs/\\u00e9\\ud83d\\ude00\"}}, "
-         "\"$defs\": {\"\xc3\xa9\xf0\x9f\x98\x80\": {\"type\": \"null\"}}}",
-         {"{}", "{\"a\": null}"},
-         {"{\"a\": 1}"}},
-        {"{\"maxItems\": 1}", {"[]", "[\"a\"]"}, {"[1, 2]", "1"}},
-        {"{\"enum\": [1, null], \"type\": [\"integer\", \"null\"]}", {"1", "null"}, {"2"}},
-        {"{\"type\": \"string\", \"minLength\": 2}",
-         {"\"ab\"", "\"\xc3\xa9\\u0041\""},
-         {"\"a\"", "ab"}},
-    };
-    (void)state;
-    check_languages(languages, sizeof(languages) / sizeof(languages[0]), 1);
 }
 
 static void test_grammar_errors_name_line_and_column(void** state) {
@@ -239,7 +124,7 @@ static llmir_grammar_t* grammar_of(tiny_loaded_t* loaded,
 
 /* The mask of a match, token by token. */
 static void check_mask(llmir_grammar_t* grammar, const llmir_match_t* match, const uint32_t* bits) {
-    const llmir_tokenizer_t* tokenizer = grammar->vocabulary.tokenizer;
+    const llmir_tokenizer_t* tokenizer = grammar->vocabulary->tokenizer;
     for (uint32_t id = 0; id < tokenizer->token_count; ++id) {
         llmir_match_t next = *match;
         uint32_t count = 0;
@@ -529,29 +414,61 @@ static llmir_status_t create_attempt(const llmir_allocator_t* allocator,
     return status;
 }
 
-static void test_grammar_refused_memory_leaks_nothing(void** state) {
-    const tiny_options_t options = tiny_options_default();
-    tiny_loaded_t loaded;
+/* Blocks of the tree that grammars of a model share. */
+static size_t shared_blocks(const tiny_loaded_t* loaded) {
+    return loaded->model->grammar_cache->vocabulary.tokenizer != NULL ? 2u : 0u;
+}
+
+/* Returns how many allocations were refused until a grammar was made. */
+static size_t sweep_create(tiny_loaded_t* loaded) {
     size_t failures = 0;
-    (void)state;
-    assert_true(test_allocator_sweep(create_attempt, NULL) > 5);
-    tiny_load(&loaded, &options, 1);
     for (;; ++failures) {
         llmir_grammar_t* grammar = NULL;
-        const size_t live = loaded.allocator.live_count;
-        loaded.allocator.fail_at = loaded.allocator.allocation_count + failures + 1u;
-        const llmir_status_t status = llmir_grammar_create(
-            loaded.model, LLMIR_GRAMMAR_GBNF, words_grammar, strlen(words_grammar), &grammar, NULL);
-        loaded.allocator.fail_at = 0;
+        const size_t live = loaded->allocator.live_count - shared_blocks(loaded);
+        loaded->allocator.fail_at = loaded->allocator.allocation_count + failures + 1u;
+        const llmir_status_t status =
+            llmir_grammar_create(loaded->model, LLMIR_GRAMMAR_GBNF, words_grammar,
+                                 strlen(words_grammar), &grammar, NULL);
+        loaded->allocator.fail_at = 0;
         if (status == LLMIR_STATUS_OK) {
             llmir_grammar_destroy(grammar);
             break;
         }
         assert_int_equal(status, LLMIR_STATUS_OUT_OF_MEMORY);
         assert_null(grammar);
-        assert_int_equal(loaded.allocator.live_count, live);
+        assert_int_equal(loaded->allocator.live_count - shared_blocks(loaded), live);
     }
-    assert_true(failures > 5);
+    return failures;
+}
+
+static void test_grammar_refused_memory_leaks_nothing(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    tiny_loaded_t loaded;
+    (void)state;
+    assert_true(test_allocator_sweep(create_attempt, NULL) > 5);
+    tiny_load(&loaded, &options, 1);
+    assert_true(sweep_create(&loaded) > 5);
+    assert_int_equal(shared_blocks(&loaded), 2);
+    assert_true(sweep_create(&loaded) > 5); /* now with the tree there */
+    tiny_unload(&loaded);
+}
+
+/* The tree of the vocabulary is made by the first grammar, and goes with the model. */
+static void test_grammar_vocabulary_is_made_once(void** state) {
+    const tiny_options_t options = tiny_options_default();
+    tiny_loaded_t loaded;
+    size_t counts[3];
+    (void)state;
+    tiny_load(&loaded, &options, 1);
+    for (int i = 0; i < 3; ++i) {
+        const size_t before = loaded.allocator.allocation_count;
+        llmir_grammar_t* grammar = grammar_of(&loaded, LLMIR_GRAMMAR_GBNF, words_grammar);
+        assert_ptr_equal(grammar->vocabulary, &loaded.model->grammar_cache->vocabulary);
+        llmir_grammar_destroy(grammar);
+        counts[i] = loaded.allocator.allocation_count - before;
+    }
+    assert_int_equal(counts[0], counts[1] + 4);
+    assert_int_equal(counts[1], counts[2]);
     tiny_unload(&loaded);
 }
 
@@ -583,7 +500,6 @@ static void test_grammar_wrong_arguments_fail(void** state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grammar_gbnf_accepts_its_language),
-        cmocka_unit_test(test_grammar_schema_accepts_its_values),
         cmocka_unit_test(test_grammar_errors_name_line_and_column),
         cmocka_unit_test(test_grammar_mask_equals_trying_every_token),
         cmocka_unit_test(test_grammar_output_is_in_the_language),
@@ -592,6 +508,7 @@ int main(void) {
         cmocka_unit_test(test_grammar_masks_are_kept),
         cmocka_unit_test(test_grammar_nesting_has_a_bound),
         cmocka_unit_test(test_grammar_refused_memory_leaks_nothing),
+        cmocka_unit_test(test_grammar_vocabulary_is_made_once),
         cmocka_unit_test(test_grammar_wrong_arguments_fail),
     };
     return cmocka_run_group_tests_name("grammar", tests, NULL, NULL);

@@ -12,16 +12,19 @@
 #define DRAWS 200000
 
 static llmir_candidate_t scratch[COUNT];
+static llmir_sampler_mark_t marks[LLMIR_SAMPLER_MAX_WINDOW];
 
 static llmir_sampler_t sampler_of(llmir_sampler_options_t options) {
     llmir_sampler_t sampler;
     options.struct_size = sizeof(options);
-    assert_status(llmir_sampler_init(&sampler, &options, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_sampler_init(&sampler, &options, COUNT, &assert_status_error),
+                  LLMIR_STATUS_OK);
     return sampler;
 }
 
 static int32_t draw(llmir_sampler_t* sampler, const float* logits, uint32_t count) {
-    const llmir_sampler_input_t input = {.logits = logits, .count = count, .candidates = scratch};
+    const llmir_sampler_input_t input = {
+        .logits = logits, .count = count, .candidates = scratch, .marks = marks};
     return llmir_sampler_draw(sampler, &input);
 }
 
@@ -60,7 +63,7 @@ static void test_sampler_greedy_takes_lowest_id_among_equals(void** state) {
     const float logits[6] = {1, 3, 2, 3, 3, -5};
     llmir_sampler_t sampler;
     (void)state;
-    assert_status(llmir_sampler_init(&sampler, NULL, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_sampler_init(&sampler, NULL, COUNT, &assert_status_error), LLMIR_STATUS_OK);
     assert_int_equal(draw(&sampler, logits, 6), 1);
 }
 
@@ -130,8 +133,12 @@ static void test_sampler_penalty_counts_each_recent_token_once(void** state) {
     const float logits[4] = {2.0f, 1.5f, -1.0f, -1.2f};
     const int32_t recent[3] = {0, 0, 2};
     llmir_sampler_t sampler = sampler_of((llmir_sampler_options_t){.repetition_penalty = 1.25f});
-    llmir_sampler_input_t input = {
-        .logits = logits, .count = 4, .recent = recent, .recent_count = 3, .candidates = scratch};
+    llmir_sampler_input_t input = {.logits = logits,
+                                   .count = 4,
+                                   .recent = recent,
+                                   .recent_count = 3,
+                                   .candidates = scratch,
+                                   .marks = marks};
     (void)state;
     assert_int_equal(llmir_sampler_window(&sampler), 64);
     assert_int_equal(llmir_sampler_draw(&sampler, &input), 0); /* 2 / 1.25 = 1.6 > 1.5 */
@@ -200,7 +207,8 @@ static void test_sampler_survives_nan_and_infinities(void** state) {
                                                  .count = 4,
                                                  .recent = recent,
                                                  .recent_count = 2,
-                                                 .candidates = scratch};
+                                                 .candidates = scratch,
+                                                 .marks = marks};
             for (int n = 0; n < 20; ++n) {
                 const int32_t id = llmir_sampler_draw(&sampler, &input);
                 assert_in_range(id, 0, 3);
@@ -236,6 +244,8 @@ static void test_sampler_top_k_agrees_with_sorting(void** state) {
 }
 
 static void test_sampler_refuses_bad_options(void** state) {
+    const int32_t breakers[2] = {0, COUNT};
+    const llmir_logit_bias_t bias[3] = {{COUNT, 1}, {1, NAN}, {1, INFINITY}};
     const llmir_sampler_options_t bad[] = {
         {.temperature = -1},
         {.temperature = NAN},
@@ -245,17 +255,43 @@ static void test_sampler_refuses_bad_options(void** state) {
         {.min_p = 2},
         {.min_p = NAN},
         {.top_p = NAN},
+        {.typical_p = 1.01f},
+        {.typical_p = NAN},
         {.repetition_penalty = -1},
         {.repetition_penalty = NAN},
         {.repetition_window = 1025},
+        {.frequency_penalty = INFINITY},
+        {.presence_penalty = NAN},
+        {.dry_multiplier = -0.5f},
+        {.dry_multiplier = NAN},
+        {.dry_base = 0.5f},
+        {.dry_base = NAN},
+        {.dry_window = 1025},
+        {.dry_breaker_count = 1},
+        {.dry_breaker_count = 17, .dry_breakers = breakers},
+        {.dry_breaker_count = 2, .dry_breakers = breakers},
+        {.logit_bias_count = 1},
+        {.logit_bias_count = 65, .logit_bias = bias},
+        {.logit_bias_count = 1, .logit_bias = bias},
+        {.logit_bias_count = 1, .logit_bias = bias + 1},
+        {.logit_bias_count = 1, .logit_bias = bias + 2},
+        {.order = {8}},
+        {.order = {3, 3}},
+        {.order = {1, 2, 3, 4, 5, 6, 7, 1}},
+        {.order = {3, 0, 4}},
+        {.order = {0, 4}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); ++i) {
         llmir_sampler_options_t options = bad[i];
         llmir_sampler_t sampler;
+        llmir_error_t error = {0};
         options.struct_size = sizeof(options);
-        assert_status(llmir_sampler_init(&sampler, &options, &assert_status_error),
-                      LLMIR_STATUS_INVALID_ARGUMENT);
+        if (llmir_sampler_init(&sampler, &options, COUNT, &error) !=
+            LLMIR_STATUS_INVALID_ARGUMENT) {
+            fail_msg("options %zu are taken", i);
+        }
+        assert_non_null(strstr(error.message, "sampler options: "));
     }
 }
 

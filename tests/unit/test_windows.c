@@ -349,6 +349,60 @@ static void test_windows_passes_over_sessions_always_have_room(void** state) {
     end(&c);
 }
 
+/* ---- Refused allocations ---- */
+
+/* A model with windows, a pool that keeps them apart, a session that has passed its window. */
+static llmir_status_t attempt(const llmir_allocator_t* allocator,
+                              void* user,
+                              llmir_error_t* error) {
+    const tiny_bundle_t* bundle = user;
+    const llmir_pool_options_t pool_options = options_of(LLMIR_KV_Q8, 0);
+    llmir_runtime_options_t options = LLMIR_RUNTIME_OPTIONS_INIT;
+    llmir_runtime_t* runtime = NULL;
+    llmir_model_t* model = NULL;
+    llmir_pool_t* pool = NULL;
+    llmir_session_t* session = NULL;
+    llmir_session_t* child = NULL;
+    int32_t ids[4 * WINDOW];
+    options.allocator = *allocator;
+    options.thread_count = 2;
+    tiny_ids(1, VOCAB, ids, 4 * WINDOW);
+    llmir_status_t status = llmir_runtime_create(&options, &runtime, error);
+    if (status == LLMIR_STATUS_OK) {
+        status = llmir_model_load_memory(runtime, bundle->data, bundle->bytes, NULL, &model, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = llmir_pool_create(model, &pool_options, &pool, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        assert_true(pool->layout.window_page_count != 0);
+        assert_status(llmir_session_create(model, pool, NULL, &session, &assert_status_error),
+                      LLMIR_STATUS_OK);
+        assert_status(llmir_session_feed(session, ids, 4 * WINDOW, &assert_status_error),
+                      LLMIR_STATUS_OK);
+        assert_status(llmir_session_fork(session, &child, &assert_status_error), LLMIR_STATUS_OK);
+    } else {
+        assert_null(pool);
+    }
+    llmir_session_destroy(child);
+    llmir_session_destroy(session);
+    llmir_pool_destroy(pool);
+    llmir_model_destroy(model);
+    llmir_runtime_destroy(runtime);
+    return status;
+}
+
+static void test_windows_every_refused_allocation_is_reported(void** state) {
+    tiny_options_t options = tiny_options_default();
+    (void)state;
+    options.window = WINDOW;
+    options.layers = 3;
+    options.context = CONTEXT;
+    tiny_bundle_t bundle = tiny_bundle_build(&options);
+    assert_true(test_allocator_sweep(attempt, &bundle) >= 6);
+    tiny_bundle_free(&bundle);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows_long_contexts_give_the_same_bits),
@@ -358,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_windows_going_back_far_gives_the_same_bits),
         cmocka_unit_test(test_windows_random_use_gives_the_same_bits),
         cmocka_unit_test(test_windows_passes_over_sessions_always_have_room),
+        cmocka_unit_test(test_windows_every_refused_allocation_is_reported),
     };
     return cmocka_run_group_tests_name("windows", tests, NULL, NULL);
 }
