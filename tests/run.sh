@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools make \
-    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file
+    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file doxygen
 jobs=$(getconf _NPROCESSORS_ONLN)
 
 # Python packages of the end-to-end tests, in an environment of their own.

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-20}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- bundle gguf grammar session tokenizer
+[ $# -gt 0 ] || set -- bundle chat gguf grammar schema session tokenizer
 build=build-fuzz
 jobs=$(getconf _NPROCESSORS_ONLN)
 
@@ -17,7 +17,7 @@ if [ ! -f $build/build.ninja ]; then
     rm -f $build.log
 fi
 
-has_seeds() { [ "$1" != grammar ] && [ "$1" != tokenizer ]; }
+has_seeds() { [ -f "tests/fuzz/$1_corpus.c" ] || [ -f "tests/fuzz/$1_corpus.cpp" ]; }
 
 # Targets of a fuzzer: itself and, where there is one, the program that writes its seeds.
 targets=""
