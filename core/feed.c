@@ -86,9 +86,10 @@ llmir_status_t llmir_session_reserve(llmir_session_t* session, size_t count, llm
 
 int llmir_session_has_room(const llmir_session_t* session) {
     const llmir_kv_pages_t* pages = &session->pool->pages;
-    if (session->overflow == LLMIR_OVERFLOW_ROLL &&
-        session->position == session->pool->layout.session_tokens) {
-        return 1;
+    if (session->guesses.count != 0 ||
+        (session->overflow == LLMIR_OVERFLOW_ROLL &&
+         session->position == session->pool->layout.session_tokens)) {
+        return 1; /* where a guess lies, there is room */
     }
     return session->position < session->pool->layout.session_tokens &&
            llmir_kv_pages_can_grow(pages, &session->table, session->position + 1u) &&
@@ -268,22 +269,31 @@ static void publish(llmir_session_t* session, uint32_t start) {
     llmir_windows_publish(session, start);
 }
 
-/* The pass has succeeded: the tokens belong to the sequence. */
-static void commit(const feed_pass_t* pass, size_t index) {
-    const llmir_feed_t* feed = &pass->feeds[index];
-    llmir_session_t* session = feed->session;
-    for (uint32_t i = 0; i < feed->token_count; ++i) {
-        *llmir_kv_pages_token(&pass->pool->pages, &session->table, session->position + i) =
-            feed->tokens[i];
-    }
+void llmir_session_commit(llmir_session_t* session, const int32_t* tokens, uint32_t count) {
     const uint32_t start = session->position;
-    session->position += (uint32_t)feed->token_count;
-    pass->pool->computed_count += feed->token_count;
+    for (uint32_t i = 0; i < count; ++i) {
+        *llmir_kv_pages_token(&session->pool->pages, &session->table, start + i) = tokens[i];
+    }
+    session->position += count;
     if ((session->flags & LLMIR_SESSION_NO_SHARING) == 0) {
         publish(session, start);
     }
     llmir_windows_drop(session);
+}
+
+/* The pass has succeeded. Of a feed with guesses the first token alone is certain. */
+static void commit(const feed_pass_t* pass, size_t index) {
+    const llmir_feed_t* feed = &pass->feeds[index];
+    llmir_session_t* session = feed->session;
+    const uint32_t guesses = session->guesses.count;
+    llmir_session_commit(session, feed->tokens, (uint32_t)feed->token_count - guesses);
+    pass->pool->computed_count += feed->token_count;
+    pass->pool->guessed_count += guesses;
     session->has_logits = index < pass->row_feeds ? 1u : session->has_logits;
+    if (guesses != 0) {
+        memcpy(session->logits, session->guesses.logits,
+               pass->pool->model->record->vocab_count * sizeof(float));
+    }
 }
 
 static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
@@ -342,6 +352,7 @@ llmir_status_t llmir_session_reuse(llmir_session_t* session,
     }
     *out_count = 0;
     LLMIR_TRY(check_tokens(session, tokens, token_count, error));
+    llmir_session_drop_guesses(session);
     LLMIR_TRY(llmir_session_settle(session, error));
     *out_count = llmir_session_take_cached(session, tokens, token_count);
     if (*out_count != 0) {
@@ -443,6 +454,7 @@ llmir_status_t llmir_pool_compute(llmir_pool_t* pool,
         status = run_pass(&pass, error);
     }
     for (size_t i = 0; i < feed_count && status != LLMIR_STATUS_OK; ++i) {
+        feeds[i].session->guesses.count = 0;
         llmir_session_rewind(feeds[i].session, feeds[i].session->position);
     }
     return status;
@@ -461,6 +473,7 @@ llmir_status_t llmir_pool_feed(llmir_pool_t* pool,
     }
     LLMIR_TRY(check_feeds(&pass, error));
     for (size_t i = 0; i < feed_count; ++i) {
+        llmir_session_drop_guesses(feeds[i].session);
         LLMIR_TRY(llmir_session_settle(feeds[i].session, error));
     }
     LLMIR_TRY(llmir_pool_compute(pool, feeds, feed_count, feed_count, error));

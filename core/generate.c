@@ -162,7 +162,7 @@ llmir_status_t llmir_session_next(llmir_session_t* session,
         return LLMIR_STATUS_OK;
     }
     session->pending = token; /* a cancelled call goes on with it */
-    LLMIR_TRY(llmir_session_run(session, &token, 1, error));
+    LLMIR_TRY(llmir_session_advance(session, token, error));
     session->pending = -1;
     session->generated_count += 1u;
     if (session->max_tokens != 0 && session->generated_count >= session->max_tokens) {

@@ -198,6 +198,31 @@ llmir_status_t llmir_session_restore_file(llmir_session_t* session,
     return left_out("llmir_session_restore_file", error);
 }
 
+/* ---- Speculation: no session has guesses ---- */
+
+llmir_status_t llmir_guesses_init(llmir_session_t* session,
+                                  const llmir_session_options_t* options,
+                                  llmir_error_t* error) {
+    (void)session;
+    return options->speculation == LLMIR_SPECULATION_NONE ? LLMIR_STATUS_OK
+                                                          : left_out("speculation", error);
+}
+
+int llmir_session_accept_guess(llmir_session_t* session, int32_t token) {
+    (void)session, (void)token;
+    return 0;
+}
+
+void llmir_session_drop_guesses(llmir_session_t* session) {
+    (void)session;
+}
+
+llmir_status_t llmir_session_advance(llmir_session_t* session,
+                                     int32_t token,
+                                     llmir_error_t* error) {
+    return llmir_session_run(session, &token, 1, error);
+}
+
 /* ---- The scheduler: none can be created, so there are no requests ---- */
 
 llmir_status_t llmir_scheduler_memory_plan(const llmir_model_t* model,

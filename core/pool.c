@@ -149,6 +149,8 @@ llmir_status_t llmir_pool_get_stats(const llmir_pool_t* pool,
         .window_page_count = pool->window_pages.page_count,
         .free_window_page_count = pool->window_pages.free_count,
         .cached_window_page_count = pool->window_pages.cached_count,
+        .guessed_token_count = pool->guessed_count,
+        .accepted_token_count = pool->accepted_count,
     };
     return llmir_options_write(inout_stats, &stats, sizeof(stats), "pool stats", error);
 }

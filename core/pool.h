@@ -19,7 +19,9 @@ struct llmir_pool {
     uint32_t device_lost;
     uint64_t computed_count; /* tokens computed, those of failed passes not counted */
     uint64_t reused_count;   /* tokens whose pages were taken from the cache */
-    uint64_t copied_count;   /* pages copied because they were shared */
+    uint64_t guessed_count;  /* tokens guessed and computed; of those, the ones sampled then */
+    uint64_t accepted_count;
+    uint64_t copied_count; /* pages copied because they were shared */
     /* Cancelling a pass over several sessions: see feed.c. */
     llmir_atomic_u32_t cancel;
     llmir_atomic_u32_t cancel_order;

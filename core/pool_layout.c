@@ -69,8 +69,15 @@ static llmir_status_t resolve(const llmir_model_t* model,
     layout->chunk_tokens = smaller(
         options->chunk_tokens != 0 ? options->chunk_tokens : model->plan.record->chunk_tokens,
         layout->context_tokens);
+    if (options->guess_tokens > LLMIR_MAX_GUESS_TOKENS) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "pool options: guess_tokens %u, at most %u", options->guess_tokens,
+                          LLMIR_MAX_GUESS_TOKENS);
+    }
+    layout->guess_tokens = options->guess_tokens;
     layout->output_rows =
-        smaller(options->output_rows != 0 ? options->output_rows : layout->session_count,
+        smaller(options->output_rows != 0 ? options->output_rows
+                                          : (uint64_t)layout->session_count + options->guess_tokens,
                 layout->chunk_tokens);
     return LLMIR_STATUS_OK;
 }
@@ -160,6 +167,10 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->allowed = llmir_arena_append(cursor, vocab / 32u + 1u, sizeof(uint32_t));
     layout->roll_ids = llmir_arena_append(cursor, 2u * (uint64_t)sessions * layout->session_tokens,
                                           sizeof(int32_t));
+    const uint64_t guess_rows = (uint64_t)sessions * (layout->guess_tokens + 1u);
+    layout->guess_ids = llmir_arena_append(cursor, guess_rows, sizeof(int32_t));
+    layout->guess_logits = llmir_arena_append(
+        cursor, layout->guess_tokens != 0 ? guess_rows * vocab : 0u, sizeof(float));
     layout->slot_offsets =
         llmir_arena_append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
     layout->candidates = llmir_arena_append(cursor, vocab, sizeof(llmir_candidate_t));

@@ -24,6 +24,7 @@ typedef struct llmir_pool_layout {
     uint32_t session_count;
     uint32_t chunk_tokens;
     uint32_t output_rows;
+    uint32_t guess_tokens; /* most of one session */
     uint32_t kv_type;
     uint32_t whole_windows; /* LLMIR_POOL_WHOLE_WINDOWS */
     /* KV pages. */
@@ -61,6 +62,8 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t matches;        /* llmir_match_t [session]: where grammars stand */
     llmir_arena_part_t allowed;        /* u32 [vocab / 32 + 1]: tokens that a grammar allows */
     llmir_arena_part_t roll_ids;       /* i32 [session][2 * session_tokens] */
+    llmir_arena_part_t guess_ids;      /* i32 [session][guess_tokens + 1] */
+    llmir_arena_part_t guess_logits;   /* f32 [session][guess_tokens + 1][vocab], if any are */
     llmir_arena_part_t slot_offsets;   /* u64 [slot] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */
     llmir_arena_part_t recent;         /* i32 [LLMIR_SAMPLER_MAX_WINDOW] */

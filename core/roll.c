@@ -77,6 +77,7 @@ llmir_status_t llmir_session_run(llmir_session_t* session,
                                  const int32_t* tokens,
                                  size_t token_count,
                                  llmir_error_t* error) {
+    llmir_session_drop_guesses(session);
     LLMIR_TRY(llmir_session_settle(session, error));
     const size_t room = session->pool->layout.session_tokens - session->position;
     return session->overflow == LLMIR_OVERFLOW_ROLL && token_count > room

@@ -7,6 +7,9 @@
 #include "core/options.h"
 #include "core/windows.h"
 
+/* Most guesses of a session that has a pool for itself. */
+#define PRIVATE_GUESSES 8u
+
 void llmir_session_end_generation(llmir_session_t* session) {
     llmir_text_stream_reset(&session->stream);
     session->generated_count = 0;
@@ -39,6 +42,12 @@ llmir_session_t* llmir_session_place(llmir_pool_t* pool) {
                                     pool->model->record->vocab_count * sizeof(float));
     session->stream.buffer = llmir_pool_at(pool, layout->text, index, layout->text_bytes);
     session->match = llmir_pool_at(pool, layout->matches, index, sizeof(*session->match));
+    const size_t guess_rows = layout->guess_tokens + 1u;
+    session->guesses.ids =
+        llmir_pool_at(pool, layout->guess_ids, index, guess_rows * sizeof(int32_t));
+    session->guesses.logits =
+        llmir_pool_at(pool, layout->guess_logits, index,
+                      guess_rows * pool->model->record->vocab_count * sizeof(float));
     return session;
 }
 
@@ -80,6 +89,7 @@ llmir_status_t llmir_session_set_up(llmir_session_t* session,
                                  session->pool->model->record->vocab_count, error));
     LLMIR_TRY(read_stop_tokens(session, options, error));
     LLMIR_TRY(llmir_logprobs_init(&session->logprobs, options, error));
+    LLMIR_TRY(llmir_guesses_init(session, options, error));
     session->flags = options->flags;
     session->max_tokens = options->max_tokens;
     session->overflow = options->overflow;
@@ -108,6 +118,8 @@ static llmir_status_t make_private_pool(llmir_model_t* model,
     pool_options.chunk_tokens = options->chunk_tokens;
     pool_options.kv_type = options->kv_type;
     pool_options.session_count = 1;
+    pool_options.guess_tokens =
+        options->speculation != LLMIR_SPECULATION_NONE ? PRIVATE_GUESSES : 0u;
     return llmir_pool_create(model, &pool_options, out_pool, error);
 }
 
@@ -120,6 +132,10 @@ llmir_status_t llmir_session_read_options(const llmir_session_options_t* source,
     if ((options->flags & ~known) != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "session options: flags %#x, known are %#x", options->flags, known);
+    }
+    if (options->speculation > LLMIR_SPECULATION_DRAFT) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "session options: speculation %u",
+                          options->speculation);
     }
     if (options->overflow > LLMIR_OVERFLOW_ROLL) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "session options: overflow %u",
@@ -178,6 +194,11 @@ void llmir_session_copy_state(const llmir_session_t* from, llmir_session_t* to) 
     to->generated_count = from->generated_count;
     to->pending = from->pending;
     to->finish = from->finish;
+    to->guesses.kind = from->guesses.kind;
+    to->guesses.draft = from->guesses.draft;
+    to->guesses.size = from->guesses.size;
+    to->guesses.pause = from->guesses.pause;
+    to->guesses.backoff = from->guesses.backoff;
     to->grammar = from->grammar;
     if (from->grammar != NULL) {
         *to->match = *from->match;
@@ -203,6 +224,11 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
     }
     llmir_kv_pages_fork(&pool->pages, &parent->table, &child->table);
     llmir_kv_pages_fork(&pool->window_pages, &parent->window, &child->window);
+    /* Behind the position there may be guesses, which stay the parent's. */
+    llmir_kv_pages_shrink(&pool->pages, &child->table, child->position);
+    if (child->window.token_count > child->position) {
+        llmir_kv_pages_shrink(&pool->window_pages, &child->window, child->position);
+    }
     child->in_use = 1;
 }
 
@@ -242,6 +268,7 @@ void llmir_session_reset(llmir_session_t* session) {
     if (session == NULL) {
         return;
     }
+    session->guesses.count = 0;
     (void)llmir_windows_retreat(session, 0);
     session->uncomputed = 0;
     session->has_logits = 0;
@@ -257,6 +284,7 @@ llmir_status_t llmir_session_truncate(llmir_session_t* session,
                           "truncate: position %u, the session is at %u", position,
                           llmir_session_position(session));
     }
+    llmir_session_drop_guesses(session);
     session->uncomputed = position > session->position ? position - session->position : 0u;
     if (session->uncomputed == 0) {
         llmir_session_rewind(session, position);
@@ -294,12 +322,14 @@ void llmir_session_cancel(llmir_session_t* session) {
         llmir_atomic_store_release(&session->cancel, 1);
         (void)llmir_atomic_add(&pool->cancel_order, 1);
         llmir_atomic_store_release(&pool->cancel, 1);
+        llmir_session_cancel(session->guesses.draft);
     }
 }
 
 void llmir_session_clear_cancel(llmir_session_t* session) {
     if (session != NULL) {
         llmir_atomic_store_release(&session->cancel, 0);
+        llmir_session_clear_cancel(session->guesses.draft);
     }
 }
 
@@ -308,6 +338,7 @@ void llmir_session_set_deadline(llmir_session_t* session, uint64_t timeout_ns) {
         llmir_atomic_store_release(
             &session->deadline, timeout_ns != 0 ? llmir_deadline_after(llmir_clock_ns(), timeout_ns)
                                                 : LLMIR_DEADLINE_NONE);
+        llmir_session_set_deadline(session->guesses.draft, timeout_ns);
     }
 }
 

@@ -7,6 +7,21 @@
 #include "core/pool.h"
 #include "core/text_stream.h"
 
+/* Tokens guessed ahead: see speculate.c. */
+typedef struct llmir_guesses {
+    uint32_t kind;               /* llmir_speculation_t */
+    llmir_session_t* draft;      /* of LLMIR_SPECULATION_DRAFT */
+    int32_t* ids;                /* [guess_tokens + 1] a token that was sampled, then the guesses */
+    float* logits;               /* f32 [guess_tokens + 1][vocab] that follow each of them */
+    uint32_t count;              /* guesses computed behind `position` */
+    uint32_t next;               /* of them, the one that would be sampled next */
+    uint32_t size;               /* how many to guess */
+    uint32_t pause;              /* tokens that pass without guesses */
+    uint32_t backoff;            /* how long the next pause is */
+    const llmir_session_t* user; /* of a draft: whose text it has, as far as `common` */
+    uint32_t common;
+} llmir_guesses_t;
+
 struct llmir_session {
     llmir_pool_t* pool;
     uint32_t in_use;
@@ -39,6 +54,7 @@ struct llmir_session {
     uint32_t stop_token_count;
     int32_t stop_tokens[LLMIR_MAX_STOP_TOKENS];
     llmir_logprobs_t logprobs; /* with LLMIR_SESSION_LOGPROBS: of the last piece */
+    llmir_guesses_t guesses;
 };
 
 /* A place of the pool that no session has, with its memory; NULL: all are in use. */
@@ -93,6 +109,32 @@ llmir_status_t llmir_pool_compute(llmir_pool_t* pool,
                                   size_t feed_count,
                                   size_t row_feeds,
                                   llmir_error_t* error);
+
+/* ---- speculate.c ---- */
+
+/* Sets speculation up for a session that has its memory. Errors: INVALID_ARGUMENT. */
+llmir_status_t llmir_guesses_init(llmir_session_t* session,
+                                  const llmir_session_options_t* options,
+                                  llmir_error_t* error);
+
+/* Guesses up to `most` tokens that follow `token`, which was sampled: `guesses` has their ids and
+ * their count, which is returned. */
+uint32_t llmir_session_guess(llmir_session_t* session, int32_t token, uint32_t most);
+
+/* If `token` was guessed, takes it into the sequence with the logits that follow it and returns 1;
+ * else gives all guesses up. */
+int llmir_session_accept_guess(llmir_session_t* session, int32_t token);
+
+/* Gives up guesses; to be called before anything else that moves the session. */
+void llmir_session_drop_guesses(llmir_session_t* session);
+
+/* Feeds a sampled token, together with guesses where there are any. */
+llmir_status_t llmir_session_advance(llmir_session_t* session, int32_t token, llmir_error_t* error);
+
+/* ---- feed.c ---- */
+
+/* Tokens computed belong to the sequence now. */
+void llmir_session_commit(llmir_session_t* session, const int32_t* tokens, uint32_t count);
 
 /* Samples the next token, -1 where a grammar leaves nothing to say, and passes its text to the
  * stream; leaves the finish that it brings in the session. */

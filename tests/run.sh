@@ -10,14 +10,16 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools make \
-    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file doxygen
+    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file doxygen libmicrohttpd-dev libjansson-dev
+# Where there is no such package (Ubuntu), the test of the chat page is skipped.
+install_packages chromium chromium-driver || echo "warning: no Chromium: the chat page is not tested" >&2
 jobs=$(getconf _NPROCESSORS_ONLN)
 
 # Python packages of the end-to-end tests, in an environment of their own.
 prepare_python() {
     [ -x build-python/bin/python ] || python3 -m venv build-python
-    build-python/bin/python -c 'import numpy, gguf, tokenizers, jinja2' 2>/dev/null ||
-        build-python/bin/pip install -q --disable-pip-version-check numpy gguf tokenizers jinja2
+    build-python/bin/python -c 'import numpy, gguf, tokenizers, jinja2, openai, selenium' 2>/dev/null ||
+        build-python/bin/pip install -q --disable-pip-version-check numpy gguf tokenizers jinja2 openai selenium
 }
 
 # The model of the end-to-end tests, kept beside the builds; tests that need it read LLMIR_SMOLLM2_GGUF and are skipped

@@ -293,8 +293,11 @@ typedef struct llmir_pool_options {
     uint32_t output_rows;    /* most rows of logits in one pass; 0: session_count */
     uint32_t kv_type;        /* llmir_kv_type_t */
     uint32_t flags;          /* llmir_pool_flag_t; unknown flags are INVALID_ARGUMENT */
-    uint32_t reserved;
+    uint32_t guess_tokens;   /* most tokens that a session with speculation guesses at once, each of
+                                which takes a row of logits in every session; 0: none, at most
+                                LLMIR_MAX_GUESS_TOKENS */
 } llmir_pool_options_t;
+#define LLMIR_MAX_GUESS_TOKENS 16u
 #define LLMIR_POOL_OPTIONS_INIT {(uint32_t)sizeof(llmir_pool_options_t), 0, 0, 0, 0, 0, 0, 0}
 
 typedef enum llmir_pool_flag {
@@ -356,6 +359,8 @@ typedef struct llmir_pool_stats {
     uint32_t free_window_page_count;
     uint32_t cached_window_page_count;
     uint32_t reserved2;
+    uint64_t guessed_token_count;  /* by speculation, and computed */
+    uint64_t accepted_token_count; /* of those, the ones that were sampled then */
 } llmir_pool_stats_t;
 
 /* Fills `inout_stats`, whose struct_size the caller has set.
@@ -497,6 +502,18 @@ typedef enum llmir_overflow {
                                 not and is CAPACITY */
 } llmir_overflow_t;
 
+/* Guessing the next tokens and computing them together with the one that was sampled: where the
+ * guesses are what is sampled then, their logits are there already. What is said is the same, bit
+ * by bit, with any sampler and grammar. Guesses are few where they prove wrong. */
+typedef enum llmir_speculation {
+    LLMIR_SPECULATION_NONE = 0,
+    LLMIR_SPECULATION_LOOKUP = 1, /* what followed the last tokens earlier in the session: for
+                                     summaries, edits, code and other text that repeats */
+    LLMIR_SPECULATION_DRAFT = 2,  /* what a smaller model says: `draft` */
+} llmir_speculation_t;
+
+typedef struct llmir_session llmir_session_t;
+
 typedef struct llmir_session_options {
     uint32_t struct_size;
     uint32_t stop_count;             /* at most LLMIR_MAX_STOP_STRINGS */
@@ -514,7 +531,10 @@ typedef struct llmir_session_options {
     llmir_grammar_t* grammar; /* NULL: none; kept until the session is destroyed */
     const int32_t* stop_tokens; /* ids that end the generation as stop strings do; copied */
     uint32_t stop_token_count;  /* at most LLMIR_MAX_STOP_TOKENS */
-    uint32_t reserved;
+    uint32_t speculation;       /* llmir_speculation_t */
+    llmir_session_t* draft;     /* DRAFT: a session of a smaller model with the same vocabulary, in
+                                   another pool, kept and used alone by this session; its text is
+                                   what this one says, ahead of it */
 } llmir_session_options_t;
 #define LLMIR_SESSION_OPTIONS_INIT              \
     {(uint32_t)sizeof(llmir_session_options_t), \
@@ -532,7 +552,8 @@ typedef struct llmir_session_options {
      NULL,                                      \
      NULL,                                      \
      0,                                         \
-     0}
+     0,                                         \
+     NULL}
 
 typedef enum llmir_session_flag {
     LLMIR_SESSION_IGNORE_END = 1u << 0, /* end-of-turn tokens do not stop generation (benchmarks) */
@@ -541,8 +562,6 @@ typedef enum llmir_session_flag {
                     own to them: nobody can tell by the time taken what was fed here */
     LLMIR_SESSION_LOGPROBS = 1u << 2, /* pieces carry log-probabilities: see llmir_piece_t */
 } llmir_session_flag_t;
-
-typedef struct llmir_session llmir_session_t;
 
 /* Creates a session in `pool`, or with a private pool for one session if `pool` is NULL.
  * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, CAPACITY (no free session in the pool). Since 0.1. */
@@ -723,11 +742,11 @@ typedef struct llmir_scheduler_options {
     uint32_t context_tokens; /* KV positions of all requests together, as in llmir_pool_options_t */
     uint32_t session_count;  /* requests computed at once; 0: 8 */
     uint32_t request_count;  /* requests submitted and not destroyed; 0: 64 */
-    uint32_t chunk_tokens;   /* most tokens of one pass, raised to 2 * session_count; 0: the plan's
-                                recommendation. Smaller ones keep answers flowing while a long
-                                prompt is read */
-    uint32_t kv_type;        /* llmir_kv_type_t */
-    uint32_t reserved;
+    uint32_t chunk_tokens; /* most tokens of one pass, raised to 2 * (session_count + guess_tokens);
+                              0: the plan's recommendation. Smaller ones keep answers flowing while
+                              a long prompt is read */
+    uint32_t kv_type;      /* llmir_kv_type_t */
+    uint32_t guess_tokens; /* as in llmir_pool_options_t; requests may ask for LOOKUP then */
     void* swap; /* where requests that lost their pages are kept, or NULL: they are computed again.
                    The application's, until the scheduler is destroyed */
     size_t swap_bytes;
@@ -781,7 +800,7 @@ typedef struct llmir_request_options {
 /* Submits a request. It belongs to the caller until llmir_request_destroy.
  * Threads: any. Memory: allocates nothing. Errors: INVALID_ARGUMENT, CAPACITY (all of
  * request_count are alive; a prompt longer than the context), UNSUPPORTED (overflow other than
- * STOP). Since 0.1. */
+ * STOP, speculation by a draft). Since 0.1. */
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t
 llmir_scheduler_submit(llmir_scheduler_t* scheduler,
                        const llmir_request_options_t* options,
@@ -857,6 +876,8 @@ typedef struct llmir_scheduler_stats {
     uint32_t reserved;
     uint64_t
         first_token_ns[3]; /* from submission to the first token: half, 90 %, 99 % are faster */
+    uint64_t guessed_token_count; /* as in llmir_pool_stats_t, and the next */
+    uint64_t accepted_token_count;
 } llmir_scheduler_stats_t;
 
 /* Fills `inout_stats`, whose struct_size the caller has set.

@@ -95,6 +95,10 @@ llmir_status_t llmir_scheduler_submit(llmir_scheduler_t* scheduler,
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "submit: overflow %u, requests know STOP (0) only", session.overflow);
     }
+    if (session.speculation == LLMIR_SPECULATION_DRAFT) {
+        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                          "submit: speculation by a draft, requests know LOOKUP only");
+    }
     llmir_mutex_lock(&scheduler->mutex);
     llmir_request_t* request = free_request(scheduler);
     llmir_status_t status = LLMIR_STATUS_OK;

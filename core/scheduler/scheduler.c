@@ -40,13 +40,17 @@ static llmir_pool_options_t pool_options_of(const llmir_model_t* model,
                                             const llmir_scheduler_options_t* options) {
     llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
     const uint64_t sessions = or_default(options->session_count, DEFAULT_SESSIONS);
-    const uint64_t least = 2u * sessions; /* prompts go on beside all answers */
+    /* Prompts go on beside all answers; two answers of a pass may have guesses. */
+    const uint64_t least = 2u * sessions + 2u * (uint64_t)options->guess_tokens;
+    const uint64_t rows = sessions + 2u * (uint64_t)options->guess_tokens;
     pool.session_count = (uint32_t)sessions;
     pool.context_tokens = options->context_tokens;
     pool.chunk_tokens = or_default(options->chunk_tokens, model->plan.record->chunk_tokens);
     if (pool.chunk_tokens < least) {
         pool.chunk_tokens = least < UINT32_MAX ? (uint32_t)least : UINT32_MAX;
     }
+    pool.output_rows = rows < UINT32_MAX ? (uint32_t)rows : UINT32_MAX;
+    pool.guess_tokens = options->guess_tokens;
     pool.kv_type = options->kv_type;
     pool.flags = (options->flags & LLMIR_SCHEDULER_WHOLE_WINDOWS) ? LLMIR_POOL_WHOLE_WINDOWS : 0u;
     return pool;

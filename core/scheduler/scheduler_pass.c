@@ -19,6 +19,8 @@ static void take_token(llmir_request_t* request, int32_t token, llmir_piece_t* o
         session->generated_count += 1u;
         if (session->max_tokens != 0 && session->generated_count >= session->max_tokens) {
             session->finish = LLMIR_FINISH_LIMIT;
+        } else {
+            (void)llmir_session_accept_guess(session, token);
         }
     }
     llmir_session_fill_piece(session, token, out_piece);
@@ -71,12 +73,9 @@ static int can_sample(llmir_request_t* request) {
 
 void llmir_scheduler_sample(llmir_scheduler_t* scheduler) {
     for (uint32_t i = 0; i < scheduler->running_count;) {
-        llmir_request_t* request = scheduler->running[i];
-        if (can_sample(request)) {
-            sample_request(request);
-        }
-        /* One that has finished is off the list. */
-        if (i < scheduler->running_count && scheduler->running[i] == request) {
+        if (can_sample(scheduler->running[i])) {
+            sample_request(scheduler->running[i]); /* it may be off the list, or sample again */
+        } else {
             ++i;
         }
     }
@@ -162,17 +161,37 @@ static uint32_t share_of(llmir_request_t* request, size_t feed_count, uint32_t* 
 /* A pass being put together. */
 typedef struct pass_plan {
     size_t feed_count;
-    size_t row_feeds; /* all but a prompt that is not complete, which is the last */
-    uint32_t budget;
+    size_t row_feeds;         /* all but a prompt that is not complete, which is the last */
+    uint32_t budget;          /* tokens left for prompts and guesses */
+    uint32_t guess_rows;      /* rows of logits left for guesses */
     llmir_request_t* starved; /* the first that got no pages */
     llmir_error_t error;      /* and why */
 } pass_plan_t;
 
+/* Guesses behind a request's next token, as many as the pass and the pages have room for. */
+static uint32_t add_guesses(pass_plan_t* plan, llmir_request_t* request) {
+    llmir_session_t* session = request->session;
+    const uint32_t most = plan->guess_rows < plan->budget ? plan->guess_rows : plan->budget;
+    const uint32_t count = llmir_session_guess(session, request->tokens[session->position], most);
+    if (count != 0 && llmir_session_reserve(session, 1u + count, NULL) != LLMIR_STATUS_OK) {
+        llmir_session_drop_guesses(session);
+        return 0;
+    }
+    plan->guess_rows -= count;
+    plan->budget -= count;
+    return count;
+}
+
 static void add_feed(pass_plan_t* plan, llmir_request_t* request, uint32_t count) {
     llmir_scheduler_t* scheduler = request->scheduler;
-    const llmir_feed_t feed = {request->session, request->tokens + request->session->position,
-                               count, NULL};
+    const llmir_session_t* session = request->session;
+    llmir_feed_t feed = {request->session, request->tokens + session->position, count, NULL};
     const size_t last = plan->feed_count++;
+    if (session->guesses.count != 0) {
+        feed.tokens = session->guesses.ids;
+        feed.token_count = 1u + session->guesses.count;
+        feed.all_logits = session->guesses.logits;
+    }
     scheduler->feeds[last] = feed;
     scheduler->feed_owner[last] = request;
     if (count < missing_tokens(request)) {
@@ -186,7 +205,9 @@ static void add_feed(pass_plan_t* plan, llmir_request_t* request, uint32_t count
 }
 
 static void choose(llmir_scheduler_t* scheduler, pass_plan_t* plan) {
+    const uint32_t rows = scheduler->pool->layout.output_rows;
     plan->budget = prompt_budget(scheduler);
+    plan->guess_rows = rows > scheduler->running_count ? rows - scheduler->running_count : 0u;
     for (uint32_t i = 0; i < scheduler->running_count; ++i) {
         llmir_request_t* request = scheduler->running[i];
         const uint32_t count =
@@ -195,7 +216,9 @@ static void choose(llmir_scheduler_t* scheduler, pass_plan_t* plan) {
             continue;
         }
         llmir_error_t error = {0, {0}};
-        if (reserve(request, count, &error) == LLMIR_STATUS_OK) {
+        if (missing_tokens(request) == 1u && add_guesses(plan, request) != 0) {
+            add_feed(plan, request, 1);
+        } else if (reserve(request, count, &error) == LLMIR_STATUS_OK) {
             add_feed(plan, request, count);
         } else if (plan->starved == NULL) {
             plan->starved = request;
@@ -214,6 +237,8 @@ static void note_pool(llmir_scheduler_t* scheduler) {
     const llmir_pool_t* pool = scheduler->pool;
     scheduler->stats.computed_token_count = pool->computed_count;
     scheduler->stats.reused_token_count = pool->reused_count;
+    scheduler->stats.guessed_token_count = pool->guessed_count;
+    scheduler->stats.accepted_token_count = pool->accepted_count;
     scheduler->stats.free_page_count = llmir_kv_pages_available(&pool->pages);
 }
 

@@ -41,7 +41,7 @@ static void print_json_result(const bench_result_t* result, uint64_t bytes_per_t
 
 static void print_json(const bench_options_t* options, const bench_report_t* report) {
     fputs("{\"bundle\": ", stdout);
-    json_string(stdout, options->bundle, strlen(options->bundle));
+    json_write_string(stdout, options->bundle, strlen(options->bundle));
     printf(
         ", \"device\": \"%s\", \"code\": \"%s\", \"kv\": \"%s\", \"threads\": %u, \"load_ms\": "
         "%.3f, "

@@ -9,6 +9,7 @@
 #include "common/input.h"
 
 #define DEFAULT_CONTEXT 4096u
+#define GUESSES 8u /* tokens guessed at once, at most */
 
 /* The grammar of the options, if they have one. */
 static llmir_status_t open_grammar(const chat_options_t* options,
@@ -33,37 +34,52 @@ static llmir_status_t open_grammar(const chat_options_t* options,
     return status;
 }
 
-/* The session; of --best-of in a pool with room for all the answers. */
+/* The pool, with room for all the answers of --best-of and for guesses. */
+static llmir_status_t open_pool(const chat_options_t* options, chat_t* chat, llmir_error_t* error) {
+    llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
+    const uint32_t model_context = chat->opened.info.context_count;
+    const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
+    const uint32_t context = options->context != 0 ? options->context : fallback;
+    pool.session_count = options->best_of;
+    pool.context_tokens =
+        context < UINT32_MAX / options->best_of ? context * options->best_of : UINT32_MAX;
+    pool.kv_type = options->kv_type;
+    pool.guess_tokens = options->lookup || options->draft != NULL ? GUESSES : 0u;
+    return llmir_pool_create(chat->opened.model, &pool, &chat->pool, error);
+}
+
+/* The session of --draft, in a pool of its own. */
+static llmir_status_t open_draft(const chat_options_t* options,
+                                 chat_t* chat,
+                                 llmir_error_t* error) {
+    llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
+    if (options->draft == NULL) {
+        return LLMIR_STATUS_OK;
+    }
+    const llmir_status_t status = open_model(chat_program_name, options->draft, options->device,
+                                             options->threads, 0, &chat->draft_opened, error);
+    session.context_tokens = options->context;
+    return status == LLMIR_STATUS_OK
+               ? llmir_session_create(chat->draft_opened.model, NULL, &session, &chat->draft, error)
+               : status;
+}
+
 static llmir_status_t open_session(const chat_options_t* options,
                                    chat_t* chat,
                                    llmir_error_t* error) {
     llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
-    const uint32_t model_context = chat->opened.info.context_count;
-    const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
     session.grammar = chat->grammar;
-    session.context_tokens = options->context != 0 ? options->context : fallback;
-    session.kv_type = options->kv_type;
     session.sampler = &options->sampler;
     session.max_tokens = options->max_tokens;
     session.stop_strings = options->stops.items;
     session.stop_count = options->stops.count;
-    if (options->logprobs != CHAT_NO_LOGPROBS) {
+    session.draft = chat->draft;
+    session.speculation = options->lookup       ? LLMIR_SPECULATION_LOOKUP
+                          : chat->draft != NULL ? LLMIR_SPECULATION_DRAFT
+                                                : LLMIR_SPECULATION_NONE;
+    if (options->logprobs != CHAT_NO_LOGPROBS || options->best_of > 1) {
         session.flags = LLMIR_SESSION_LOGPROBS;
-        session.top_logprobs = options->logprobs;
-    }
-    if (options->best_of > 1) {
-        llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
-        session.flags = LLMIR_SESSION_LOGPROBS;
-        pool.session_count = options->best_of;
-        pool.context_tokens = session.context_tokens < UINT32_MAX / options->best_of
-                                  ? session.context_tokens * options->best_of
-                                  : UINT32_MAX;
-        pool.kv_type = options->kv_type;
-        const llmir_status_t status =
-            llmir_pool_create(chat->opened.model, &pool, &chat->pool, error);
-        if (status != LLMIR_STATUS_OK) {
-            return status;
-        }
+        session.top_logprobs = options->logprobs != CHAT_NO_LOGPROBS ? options->logprobs : 0u;
     }
     return llmir_session_create(chat->opened.model, chat->pool, &session, &chat->session, error);
 }
@@ -77,6 +93,12 @@ static llmir_status_t open_chat(chat_options_t* options, chat_t* out, llmir_erro
     }
     if (status == LLMIR_STATUS_OK) {
         status = chat_find_breakers(options, out->opened.model, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = open_pool(options, out, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = open_draft(options, out, error);
     }
     return status == LLMIR_STATUS_OK ? open_session(options, out, error) : status;
 }
@@ -108,8 +130,10 @@ int main(int argc, char** argv) {
         chat_catch_interrupt(NULL);
     }
     llmir_session_destroy(chat.session);
+    llmir_session_destroy(chat.draft);
     llmir_pool_destroy(chat.pool);
     llmir_grammar_destroy(chat.grammar);
+    close_model(&chat.draft_opened);
     close_model(&chat.opened);
     if (fflush(stdout) != 0 && result == 0) {
         result = cli_fail(chat_program_name, "cannot write standard output");

@@ -42,12 +42,17 @@ static const char usage[] =
     " (f16)\n"
     "  --grammar FILE       answers follow this grammar (GBNF)\n"
     "  --json-schema FILE   answers are JSON that fits this schema\n"
+    "  --lookup             guess what repeats earlier text: the same answer, sooner\n"
+    "  --draft BUNDLE       guess with a smaller model of the same vocabulary\n"
     "  --stats              print times and speeds to standard error\n";
 
 /* Returns what is wrong with the options together, or NULL. */
 static const char* check_options(chat_options_t* options) {
     if (options->grammar != NULL && options->json_schema != NULL) {
         return "--grammar and --json-schema: expected one of them";
+    }
+    if (options->lookup && options->draft != NULL) {
+        return "--lookup and --draft: expected one of them";
     }
     if (options->raw && options->prompt == NULL) {
         return "--raw needs a prompt (-p)";
@@ -111,6 +116,8 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
         {"--kv", NULL, CLI_STRING, &kv},
         {"--grammar", NULL, CLI_STRING, &out->grammar},
         {"--json-schema", NULL, CLI_STRING, &out->json_schema},
+        {"--lookup", NULL, CLI_FLAG, &out->lookup},
+        {"--draft", NULL, CLI_STRING, &out->draft},
         {"--stats", NULL, CLI_FLAG, &out->stats},
     };
     const cli_program_t program = {chat_program_name, usage, options,

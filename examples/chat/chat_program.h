@@ -21,10 +21,11 @@ typedef struct chat_options {
     const char* device;
     const char* grammar; /* files, NULL: none */
     const char* json_schema;
+    const char* draft; /* a bundle that guesses; NULL: none */
     uint32_t max_tokens, threads, context, kv_type;
     uint32_t best_of;  /* answers to choose from; 1: the first one is taken */
     uint32_t logprobs; /* likeliest tokens to print; CHAT_NO_LOGPROBS: print nothing */
-    int32_t raw, greedy, stats;
+    int32_t raw, greedy, lookup, stats;
     cli_list_t stops, breakers, biases; /* as they were given */
     const char* order;
     llmir_sampler_options_t sampler;
@@ -53,8 +54,10 @@ typedef struct chat_statistics {
 typedef struct chat {
     const chat_options_t* options;
     opened_model_t opened;
-    llmir_pool_t* pool; /* NULL: the session has one for itself */
+    llmir_pool_t* pool;
     llmir_session_t* session;
+    opened_model_t draft_opened; /* of --draft */
+    llmir_session_t* draft;
     llmir_grammar_t* grammar; /* NULL: none */
     int started;              /* something is in the session already */
     int interrupted;          /* the last answer was cut by Ctrl-C */

@@ -74,7 +74,7 @@ static void print_logprob(const chat_t* chat, int32_t token, float logprob) {
         bytes = 0;
     }
     fprintf(stderr, "%8.4f %d ", (double)logprob, token);
-    json_string(stderr, text, bytes);
+    json_write_string(stderr, text, bytes);
 }
 
 void chat_print_logprobs(const chat_t* chat, const llmir_piece_t* piece) {
@@ -171,6 +171,13 @@ void chat_print_statistics(const chat_t* chat, const chat_statistics_t* statisti
             chat->opened.load_ms, statistics->first_token_ms,
             (double)input_peak_rss_bytes() / (1 << 20), chat->opened.info.device,
             chat->opened.info.code, llmir_runtime_thread_count(chat->opened.runtime));
+    llmir_pool_stats_t pool = {.struct_size = sizeof(pool)};
+    if (llmir_pool_get_stats(chat->pool, &pool, NULL) == LLMIR_STATUS_OK &&
+        pool.guessed_token_count != 0) {
+        fprintf(stderr, "guessed %llu tokens, %llu of them right\n",
+                (unsigned long long)pool.guessed_token_count,
+                (unsigned long long)pool.accepted_token_count);
+    }
     if (chat->opened.info.code_reason[0] != '\0') {
         fprintf(stderr, "the bundle's code is not used: %s\n", chat->opened.info.code_reason);
     }

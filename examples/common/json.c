@@ -23,7 +23,7 @@ static size_t character_bytes(const unsigned char* text, size_t bytes) {
     return bad ? 0 : length;
 }
 
-void json_string(FILE* stream, const char* text, size_t bytes) {
+void json_write_string(FILE* stream, const char* text, size_t bytes) {
     const unsigned char* cursor = (const unsigned char*)text;
     const unsigned char* end = cursor + bytes;
     fputc('"', stream);

@@ -6,6 +6,6 @@
 #include <stdio.h>
 
 /* Writes `text` as a JSON string with its quotes; bytes that are not valid UTF-8 become U+FFFD. */
-void json_string(FILE* stream, const char* text, size_t bytes);
+void json_write_string(FILE* stream, const char* text, size_t bytes);
 
 #endif /* LLMIR_EXAMPLES_JSON_H */

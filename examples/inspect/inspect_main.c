@@ -18,7 +18,7 @@ static const char usage[] =
     "  --json    print one JSON object\n";
 
 static void json_text(const char* text) {
-    json_string(stdout, text, strlen(text));
+    json_write_string(stdout, text, strlen(text));
 }
 
 static void print_hash(const uint8_t hash[LLMIR_BUNDLE_HASH_BYTES], size_t bytes) {
@@ -49,7 +49,7 @@ static void json_tensors(const uint8_t* data, uint64_t bytes, int* inout_first) 
         const uint32_t rank =
             tensor.rank <= LLMIR_BUNDLE_MAX_RANK ? tensor.rank : LLMIR_BUNDLE_MAX_RANK;
         fputs(*inout_first ? "{\"name\": " : ", {\"name\": ", stdout);
-        json_string(stdout, name, name_bytes);
+        json_write_string(stdout, name, name_bytes);
         fputs(", \"shape\": [", stdout);
         for (uint32_t d = 0; d < rank; ++d) {
             printf(d == 0 ? "%u" : ", %u", tensor.shape[d]);
@@ -69,11 +69,12 @@ static void json_model(const uint8_t* data, uint64_t bytes) {
     const int architecture_fits =
         (uint64_t)model.architecture.offset + model.architecture.bytes <= bytes;
     fputs("{\"name\": ", stdout);
-    json_string(stdout, (const char*)data + (name_fits ? model.name.offset : 0),
-                name_fits ? model.name.bytes : 0);
+    json_write_string(stdout, (const char*)data + (name_fits ? model.name.offset : 0),
+                      name_fits ? model.name.bytes : 0);
     fputs(", \"architecture\": ", stdout);
-    json_string(stdout, (const char*)data + (architecture_fits ? model.architecture.offset : 0),
-                architecture_fits ? model.architecture.bytes : 0);
+    json_write_string(stdout,
+                      (const char*)data + (architecture_fits ? model.architecture.offset : 0),
+                      architecture_fits ? model.architecture.bytes : 0);
     printf(
         ", \"vocab_count\": %u, \"context_count\": %u, \"embedding_count\": %u, \"layer_count\": %u"
         ", \"q_head_count\": %u, \"kv_head_count\": %u, \"head_dim\": %u, \"ffn_count\": %u"

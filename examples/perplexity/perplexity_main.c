@@ -118,7 +118,7 @@ static void print_result(const evaluation_t* evaluation,
         return;
     }
     fputs("{\"bundle\": ", stdout);
-    json_string(stdout, path, strlen(path));
+    json_write_string(stdout, path, strlen(path));
     printf(", \"tokens\": %zu, \"nll\": %.9f, \"perplexity\": %.9f, \"seconds\": %.3f}\n",
            evaluation->count, nll, exp(nll), seconds);
 }

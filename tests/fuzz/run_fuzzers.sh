@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-20}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- bundle chat gguf grammar schema session tokenizer
+[ $# -gt 0 ] || set -- bundle chat gguf grammar request schema session tokenizer
 build=build-fuzz
 jobs=$(getconf _NPROCESSORS_ONLN)
 

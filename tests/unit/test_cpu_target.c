@@ -12,7 +12,6 @@
 #include "targets/cpu/cpu_device.h"
 #include "targets/cpu/cpu_level.h"
 #include "targets/cpu/cpu_target.h"
-#include "targets/cpu/kernels/fingerprint.h"
 #include "tests/support/test.h"
 #include "tests/support/test_allocator.h"
 #include "tests/support/tiny_elf.h"
@@ -272,7 +271,7 @@ static void test_cpu_target_caps_tell_threads_and_level(void** state) {
     llmir_target_cpu.device_caps(f->device, &caps);
     assert_string_equal(caps.name, "cpu");
     assert_int_equal(caps.section_target, LLMIR_SECTION_TARGET_CPU);
-    assert_int_equal(caps.level, llmir_cpu_level_best(0)); /* what code in bundles may be for */
+    assert_int_equal(caps.level, LLMIR_CPU_LEVEL_NONE);
     assert_int_equal(caps.thread_count, 2);
     assert_int_equal(caps.can_import, 1);
     assert_ptr_equal(f->device->target, &llmir_target_cpu);
@@ -454,7 +453,7 @@ static void test_cpu_target_unknown_kernel_is_unsupported(void** state) {
 typedef struct code_section {
     llmir_code_record_t record;
     uint32_t entries[4];
-    uint32_t padding[10];
+    uint32_t padding[12];
     uint8_t image[TINY_ELF_BYTES];
 } code_section_t;
 
@@ -480,7 +479,6 @@ static void build_code(code_section_t* section, const fixture_t* f) {
         .entry_offset = offsetof(code_section_t, entries),
         .image_offset = offsetof(code_section_t, image),
         .image_bytes = sizeof section->image,
-        .kernel_fingerprint = llmir_kernel_fingerprint(),
     };
     section->entries[1] = TINY_ELF_CODE;
 }

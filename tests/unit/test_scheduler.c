@@ -135,6 +135,8 @@ static void play(fixture_t* f, crowd_t* crowd, test_random_t* random) {
 }
 
 static crowd_t crowd; /* large */
+static const llmir_logit_bias_t two_words[] = {{TINY_FIRST_WORD, 1000.0f},
+                                               {TINY_FIRST_WORD + 1, 1000.0f}};
 
 static llmir_scheduler_stats_t run_crowd(const llmir_scheduler_options_t* options, uint32_t count) {
     fixture_t f;
@@ -145,9 +147,16 @@ static llmir_scheduler_stats_t run_crowd(const llmir_scheduler_options_t* option
     crowd.count = count;
     for (uint32_t i = 0; i < count; ++i) {
         tiny_request_draw(&random, &crowd.requests[i]);
+        if (options->guess_tokens != 0) { /* then what is said repeats itself */
+            crowd.requests[i].sampler.logit_bias = two_words;
+            crowd.requests[i].sampler.logit_bias_count = 2;
+        }
         tiny_request_run_alone(
             &f.loaded, &crowd.requests[i],
             options->context_tokens < CONTEXT ? options->context_tokens : CONTEXT);
+        if (options->guess_tokens != 0 && i % 4u != 0) {
+            crowd.requests[i].session.speculation = LLMIR_SPECULATION_LOOKUP;
+        }
     }
     const size_t allocations = f.loaded.allocator.allocation_count;
     while (crowd.ended < count) {
@@ -205,6 +214,15 @@ static void test_scheduler_one_session_serves_all(void** state) {
     options.chunk_tokens = 1;
     const llmir_scheduler_stats_t stats = run_crowd(&options, FEWER);
     assert_int_equal(stats.batched_sequence_count, stats.pass_count);
+}
+
+static void test_scheduler_guesses_change_nothing(void** state) {
+    llmir_scheduler_options_t options = default_options();
+    (void)state;
+    options.guess_tokens = 6;
+    assert_true(run_crowd(&options, FEWER).accepted_token_count > 0);
+    options.context_tokens = 160; /* pages are short, too */
+    assert_true(run_crowd(&options, FEWER).guessed_token_count > 0);
 }
 
 /* ---- Prefixes ---- */
@@ -470,6 +488,7 @@ int main(void) {
         cmocka_unit_test(test_scheduler_without_pages_computes_again),
         cmocka_unit_test(test_scheduler_swaps_what_loses_its_pages),
         cmocka_unit_test(test_scheduler_one_session_serves_all),
+        cmocka_unit_test(test_scheduler_guesses_change_nothing),
         cmocka_unit_test(test_scheduler_shared_prefix_is_computed_once),
         cmocka_unit_test(test_scheduler_priority_takes_the_session),
         cmocka_unit_test(test_scheduler_no_request_starves),

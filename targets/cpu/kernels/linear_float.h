@@ -5,17 +5,16 @@
  * Four chains keep the pipeline busy for one token. With many tokens the four chains are run one
  * after the other, each for TOKENS tokens at once, so that a weight is loaded once for all of them:
  *
- *   registers (AVX-512 / AVX2 / AArch64): TOKENS accumulators of 1 / 2 / 4 registers, 1 / 2 / 4
- *   weights, 1 broadcast
+ *   registers (AVX-512 / AVX2): TOKENS accumulators of 1 / 2 registers, 1 / 2 weights, 1 broadcast
  */
 #ifndef LLMIR_CPU_LINEAR_FLOAT_H
 #define LLMIR_CPU_LINEAR_FLOAT_H
 
 #include "targets/cpu/kernels/linear_pass.h"
 
-#if LLMIR_V16_REGISTERS >= 32
+#if defined(__AVX512F__)
 #define LINEAR_FLOAT_TOKENS 12u
-#elif LLMIR_V16_REGISTERS >= 8
+#elif defined(__AVX2__)
 #define LINEAR_FLOAT_TOKENS 6u
 #else
 #define LINEAR_FLOAT_TOKENS 2u
@@ -110,7 +109,7 @@ LLMIR_VEC void float_pass(const linear_pass_t* pass, uint32_t layout) {
 
 /* One instance per layout, with the layout a constant, where the level is more than a fallback. */
 LLMIR_VEC void linear_float_pass(const linear_pass_t* pass, uint32_t layout) {
-#if LLMIR_V16_REGISTERS < 8
+#if !defined(__AVX2__)
     float_pass(pass, layout);
 #else
     switch (layout) {
