@@ -184,7 +184,7 @@ typedef enum llmir_kernel {
     LLMIR_KERNEL_GATE = 8,
 } llmir_kernel_t;
 #define LLMIR_KERNEL_COUNT 9u       /* one past the largest */
-#define LLMIR_KERNEL_ABI_VERSION 3u /* plans of older versions run, their code does not */
+#define LLMIR_KERNEL_ABI_VERSION 4u /* plans of older versions run, their code does not */
 
 typedef struct llmir_plan_record {
     uint32_t record_bytes;
@@ -636,7 +636,10 @@ typedef struct llmir_code_record {
     uint64_t image_offset; /* from the start of the section, multiple of 64 */
     uint64_t image_bytes;
     uint8_t plan_hash[LLMIR_BUNDLE_HASH_BYTES]; /* hash of the PLAN section that it was made from */
+    uint32_t kernel_fingerprint; /* of tilings and layouts: targets/cpu/kernels/fingerprint.h */
+    uint32_t reserved;
 } llmir_code_record_t;
-LLMIR_BUNDLE_ASSERT_SIZE(llmir_code_record_t, 64);
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_code_record_t, 72);
+#define LLMIR_CODE_RECORD_BYTES_MIN 64u /* before kernel ABI 4: without a fingerprint */
 
 #endif /* LLMIR_BUNDLE_H */

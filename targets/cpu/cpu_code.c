@@ -5,6 +5,7 @@
 
 #include "core/base/size.h"
 #include "targets/cpu/cpu_level.h"
+#include "targets/cpu/kernels/fingerprint.h"
 
 static uint32_t load_entry(const uint8_t* entries, uint32_t index) {
     const uint8_t* entry = entries + (size_t)index * 4;
@@ -35,27 +36,56 @@ static llmir_status_t check_level(uint32_t level,
     return LLMIR_STATUS_OK;
 }
 
+/* Whether code fits the kernels and the executor of this library. Tiles are cut by both sides, so
+ * code that cuts them another way would be given numbers of tiles that it does not have. */
+static llmir_status_t check_kernel_abi(const llmir_code_record_t* record, llmir_error_t* error) {
+    if (record->kernel_abi_version != LLMIR_KERNEL_ABI_VERSION) {
+        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                          "the bundle's code follows kernel ABI %u, this runtime has %u",
+                          record->kernel_abi_version, LLMIR_KERNEL_ABI_VERSION);
+    }
+    if (record->record_bytes < sizeof *record) {
+        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
+                          "code section: record of %u bytes, expected %zu or more",
+                          record->record_bytes, sizeof *record);
+    }
+    const uint32_t fingerprint = llmir_kernel_fingerprint();
+    if (record->kernel_fingerprint != fingerprint) {
+        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                          "the bundle's code cuts its work otherwise than this runtime: "
+                          "fingerprint 0x%x, expected 0x%x",
+                          record->kernel_fingerprint, fingerprint);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t read_record(const llmir_program_options_t* options,
+                                  llmir_code_record_t* out_record,
+                                  llmir_error_t* error) {
+    if (options->code_bytes < LLMIR_CODE_RECORD_BYTES_MIN) {
+        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
+                          "code section: %zu bytes, expected at least %u", options->code_bytes,
+                          LLMIR_CODE_RECORD_BYTES_MIN);
+    }
+    memcpy(out_record, options->code, LLMIR_CODE_RECORD_BYTES_MIN);
+    if (out_record->record_bytes < LLMIR_CODE_RECORD_BYTES_MIN ||
+        out_record->record_bytes > options->code_bytes) {
+        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
+                          "code section: record of %u bytes, expected %u or more",
+                          out_record->record_bytes, LLMIR_CODE_RECORD_BYTES_MIN);
+    }
+    if (out_record->record_bytes >= sizeof *out_record) {
+        memcpy(out_record, options->code, sizeof *out_record);
+    }
+    return LLMIR_STATUS_OK;
+}
+
 static llmir_status_t check_record(const llmir_program_options_t* options,
                                    llmir_code_record_t* out_record,
                                    llmir_error_t* error) {
     const llmir_plan_record_t* plan = options->plan->record;
-    if (options->code_bytes < sizeof *out_record) {
-        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
-                          "code section: %zu bytes, expected at least %zu", options->code_bytes,
-                          sizeof *out_record);
-    }
-    memcpy(out_record, options->code, sizeof *out_record);
-    if (out_record->record_bytes < sizeof *out_record ||
-        out_record->record_bytes > options->code_bytes) {
-        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
-                          "code section: record of %u bytes, expected %zu or more",
-                          out_record->record_bytes, sizeof *out_record);
-    }
-    if (out_record->kernel_abi_version != LLMIR_KERNEL_ABI_VERSION) {
-        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
-                          "the bundle's code follows kernel ABI %u, this runtime has %u",
-                          out_record->kernel_abi_version, LLMIR_KERNEL_ABI_VERSION);
-    }
+    LLMIR_TRY(read_record(options, out_record, error));
+    LLMIR_TRY(check_kernel_abi(out_record, error));
     if (memcmp(out_record->plan_hash, options->plan_hash, LLMIR_BUNDLE_HASH_BYTES) != 0) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "the bundle's code was made for another plan");

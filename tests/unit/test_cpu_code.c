@@ -5,14 +5,30 @@
 #include <string.h>
 
 #include "targets/cpu/cpu_level.h"
+#include "targets/cpu/kernels/fingerprint.h"
+#include "targets/cpu/kernels/kernel_table.h"
 #include "tests/support/test.h"
 #include "tests/support/test_random.h"
 #include "tests/support/tiny_elf.h"
 
 #define VARIANTS 3u
-#define ENTRIES_AT 64u
+#define ENTRIES_AT 72u
 #define IMAGE_AT 128u
 #define SECTION_BYTES (IMAGE_AT + TINY_ELF_BYTES)
+
+/* The fingerprint of a library that cuts its work as this one, but for gates of many tokens. */
+static uint32_t other_tile_count(uint32_t kernel,
+                                 const void* params,
+                                 const llmir_cpu_batch_t* batch) {
+    const uint32_t tiles = llmir_cpu_kernel_tile_count(kernel, params, batch);
+    return kernel == LLMIR_KERNEL_GATE && batch->token_count > 1000 ? tiles + 1 : tiles;
+}
+#define llmir_cpu_kernel_tile_count other_tile_count
+#define llmir_kernel_fingerprint other_fingerprint
+uint32_t other_fingerprint(void);
+#include "targets/cpu/kernels/fingerprint.c"
+#undef llmir_cpu_kernel_tile_count
+#undef llmir_kernel_fingerprint
 
 /* A section for this processor, with the entries 0, the first and the last byte of the code. */
 typedef struct fixture {
@@ -53,6 +69,7 @@ static int setup(void** state) {
         .entry_offset = ENTRIES_AT,
         .image_offset = IMAGE_AT,
         .image_bytes = TINY_ELF_BYTES,
+        .kernel_fingerprint = llmir_kernel_fingerprint(),
     };
     memset(record.plan_hash, 0x77, sizeof record.plan_hash);
     store_record(fixture, &record);
@@ -141,6 +158,16 @@ static void long_record(llmir_code_record_t* record) {
 static void other_abi(llmir_code_record_t* record) {
     record->kernel_abi_version++;
 }
+static void old_abi(llmir_code_record_t* record) {
+    record->kernel_abi_version = 3;
+    record->record_bytes = LLMIR_CODE_RECORD_BYTES_MIN;
+}
+static void no_fingerprint(llmir_code_record_t* record) {
+    record->record_bytes = LLMIR_CODE_RECORD_BYTES_MIN;
+}
+static void other_tiling(llmir_code_record_t* record) {
+    record->kernel_fingerprint ^= 1;
+}
 static void other_plan(llmir_code_record_t* record) {
     record->plan_hash[31] ^= 1;
 }
@@ -174,7 +201,10 @@ static void test_cpu_code_damaged_records_are_refused(void** state) {
     static const refusal_t refusals[] = {
         {LLMIR_STATUS_CORRUPT, "record of 63 bytes", short_record},
         {LLMIR_STATUS_CORRUPT, "record of 4294967295 bytes", long_record},
-        {LLMIR_STATUS_UNSUPPORTED, "kernel ABI 4, this runtime has 3", other_abi},
+        {LLMIR_STATUS_UNSUPPORTED, "kernel ABI 5, this runtime has 4", other_abi},
+        {LLMIR_STATUS_UNSUPPORTED, "kernel ABI 3, this runtime has 4", old_abi},
+        {LLMIR_STATUS_CORRUPT, "record of 64 bytes, expected 72 or more", no_fingerprint},
+        {LLMIR_STATUS_UNSUPPORTED, "cuts its work otherwise", other_tiling},
         {LLMIR_STATUS_UNSUPPORTED, "another plan", other_plan},
         {LLMIR_STATUS_CORRUPT, "2 entries, expected 3", fewer_entries},
         {LLMIR_STATUS_CORRUPT, "4294967295 entries, expected 3", many_entries},
@@ -236,6 +266,15 @@ static void test_cpu_code_flipped_bits_of_the_record_are_survived(void** state) 
     }
 }
 
+/* Whoever changes a tiling or a layout raises LLMIR_KERNEL_ABI_VERSION, and then this line: code of
+ * older bundles would be asked for tiles that it does not have. */
+static void test_cpu_code_fingerprint_belongs_to_the_kernel_abi(void** state) {
+    (void)state;
+    assert_int_equal(LLMIR_KERNEL_ABI_VERSION, 4);
+    assert_int_equal(llmir_kernel_fingerprint(), 0x3ecfb57au);
+    assert_int_not_equal(other_fingerprint(), 0x3ecfb57au);
+}
+
 #define CODE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -246,6 +285,7 @@ int main(void) {
         CODE_TEST(test_cpu_code_damaged_records_are_refused),
         CODE_TEST(test_cpu_code_entries_outside_of_code_are_refused),
         CODE_TEST(test_cpu_code_every_truncation_is_refused),
+        cmocka_unit_test(test_cpu_code_fingerprint_belongs_to_the_kernel_abi),
         CODE_TEST(test_cpu_code_flipped_bits_of_the_record_are_survived),
     };
     return cmocka_run_group_tests_name("cpu_code", tests, NULL, NULL);

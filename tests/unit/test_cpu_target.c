@@ -12,6 +12,7 @@
 #include "targets/cpu/cpu_device.h"
 #include "targets/cpu/cpu_level.h"
 #include "targets/cpu/cpu_target.h"
+#include "targets/cpu/kernels/fingerprint.h"
 #include "tests/support/test.h"
 #include "tests/support/test_allocator.h"
 #include "tests/support/tiny_elf.h"
@@ -453,7 +454,7 @@ static void test_cpu_target_unknown_kernel_is_unsupported(void** state) {
 typedef struct code_section {
     llmir_code_record_t record;
     uint32_t entries[4];
-    uint32_t padding[12];
+    uint32_t padding[10];
     uint8_t image[TINY_ELF_BYTES];
 } code_section_t;
 
@@ -479,6 +480,7 @@ static void build_code(code_section_t* section, const fixture_t* f) {
         .entry_offset = offsetof(code_section_t, entries),
         .image_offset = offsetof(code_section_t, image),
         .image_bytes = sizeof section->image,
+        .kernel_fingerprint = llmir_kernel_fingerprint(),
     };
     section->entries[1] = TINY_ELF_CODE;
 }

@@ -10,6 +10,7 @@
 #include "SharedObject.h"
 #include "Specialize.h"
 #include "llmir/CodeGen/VariantModule.h"
+#include "targets/cpu/kernels/fingerprint.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -80,6 +81,7 @@ std::vector<uint8_t> makeSection(const CpuCode &code, const CpuCodeOptions &opti
   record.image_offset = alignTo(record.entry_offset + entryBytes, LLMIR_BUNDLE_SECTION_ALIGNMENT);
   record.image_bytes = code.image.size();
   std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
+  record.kernel_fingerprint = llmir_kernel_fingerprint();
 
   std::vector<uint8_t> section(record.image_offset + record.image_bytes);
   std::memcpy(section.data(), &record, sizeof record);

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "KernelCases.h"
+#include "targets/cpu/kernels/fingerprint.h"
 
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/MemoryBufferRef.h"
@@ -152,6 +153,7 @@ void test_cpu_codegen_section_follows_the_format(void **state) {
     std::memcpy(&record, code.section.data(), sizeof record);
     assert_int_equal(record.record_bytes, sizeof record);
     assert_int_equal(record.kernel_abi_version, LLMIR_KERNEL_ABI_VERSION);
+    assert_int_equal(record.kernel_fingerprint, llmir_kernel_fingerprint());
     assert_int_equal(record.entry_count, 3);
     assert_memory_equal(code.section.data() + record.entry_offset, code.entries.data(), 12);
     assert_int_equal(record.image_offset % LLMIR_BUNDLE_SECTION_ALIGNMENT, 0);
