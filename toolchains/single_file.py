@@ -237,7 +237,7 @@ def write_kernels(writer, sources, level_headers):
 def level_passes(manifest, isa_macros):
     """One inclusion a level; ascending levels of one processor have all that the lower ones have."""
     lines = ["#define LLMIR_CPU_SUFFIX portable", "#include LLMIR_SOURCE", "#undef LLMIR_CPU_SUFFIX"]
-    table = [f'LLMIR_CPU_KERNEL_LEVEL(portable, {manifest["levels"]["portable"]})']
+    table = [f'LLMIR_CPU_KERNEL_LEVEL(portable, portable, {manifest["levels"]["portable"]})']
     for family, condition in PROCESSOR_OF_LEVEL.items():
         levels = [level for level in ISA_OF_LEVEL if level.startswith(family) and level in manifest["levels"]]
         lines.append(f"#if {condition} && !defined(LLMIR_NO_SIMD)")
@@ -253,7 +253,7 @@ def level_passes(manifest, isa_macros):
                       "#else", "#pragma GCC push_options", f'#pragma GCC target("{isa}")', "#endif",
                       f"#define LLMIR_CPU_SUFFIX {level}", "#include LLMIR_SOURCE", "#undef LLMIR_CPU_SUFFIX",
                       "#if defined(__clang__)", "#pragma clang attribute pop", "#else", "#pragma GCC pop_options", "#endif"]
-            table.append(f'LLMIR_CPU_KERNEL_LEVEL({level}, {manifest["levels"][level]})')
+            table.append(f'LLMIR_CPU_KERNEL_LEVEL({level}, {level}, {manifest["levels"][level]})')
         lines.append("#endif")
         table.append("#endif")
     return "\n".join(lines) + "\n", "\n".join(table) + "\n"
@@ -286,6 +286,8 @@ HEAD = """/* LLMIR {version}, the library in one file: made by toolchains/single
 #include <stdint.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #if !defined(LLMIR_SOURCE)

@@ -71,7 +71,7 @@ void llmir_cpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
     *out_caps = (llmir_device_caps_t){
         .name = "cpu",
         .section_target = LLMIR_SECTION_TARGET_CPU,
-        .level = device->kernels->level,
+        .level = llmir_cpu_level_best(device->level_max),
         .thread_count = llmir_cpu_pool_thread_count(device->pool),
         .can_import = 1,
         .import_bytes = (uint32_t)LLMIR_CPU_BUFFER_BYTES,

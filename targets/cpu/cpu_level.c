@@ -89,11 +89,13 @@ static int has_level(uint32_t level) {
 
 #elif defined(__arm__)
 
-#define HWCAP_NEON_AND_VFPV4 (UINT64_C(1) << 12 | UINT64_C(1) << 16)
+#define HWCAP_NEON (UINT64_C(1) << 12)
+#define HWCAP_VFPV4 (UINT64_C(1) << 16)
+#define HWCAP_IDIVA (UINT64_C(1) << 17) /* integer division in ARM state */
 
 static int has_level(uint32_t level) {
-    return level == LLMIR_CPU_LEVEL_ARMV7_NEON &&
-           (llmir_cpu_features(0) & HWCAP_NEON_AND_VFPV4) == HWCAP_NEON_AND_VFPV4;
+    const uint64_t needed = HWCAP_NEON | HWCAP_VFPV4 | HWCAP_IDIVA;
+    return level == LLMIR_CPU_LEVEL_ARMV7_NEON && (llmir_cpu_features(0) & needed) == needed;
 }
 
 #elif defined(__riscv) && __riscv_xlen == 64
@@ -128,13 +130,13 @@ const char* llmir_cpu_level_name(uint32_t level) {
         case LLMIR_CPU_LEVEL_X86_64_V4_VNNI:
             return "x86-64-v4-vnni";
         case LLMIR_CPU_LEVEL_AARCH64:
-            return "aarch64";
+            return "aarch64-neon";
         case LLMIR_CPU_LEVEL_AARCH64_DOTPROD:
-            return "aarch64+dotprod";
+            return "aarch64-dotprod";
         case LLMIR_CPU_LEVEL_AARCH64_I8MM:
-            return "aarch64+i8mm";
+            return "aarch64-i8mm";
         case LLMIR_CPU_LEVEL_ARMV7_NEON:
-            return "armv7+neon";
+            return "armv7-neon";
         case LLMIR_CPU_LEVEL_RV64GCV:
             return "rv64gcv";
         default:
@@ -144,6 +146,21 @@ const char* llmir_cpu_level_name(uint32_t level) {
 
 int llmir_cpu_level_is_supported(uint32_t level) {
     return level == LLMIR_CPU_LEVEL_NONE || has_level(level);
+}
+
+uint32_t llmir_cpu_level_best(uint32_t level_max) {
+    static const uint16_t levels[] = {
+        LLMIR_CPU_LEVEL_X86_64_V2,  LLMIR_CPU_LEVEL_X86_64_V3,       LLMIR_CPU_LEVEL_X86_64_V4_VNNI,
+        LLMIR_CPU_LEVEL_AARCH64,    LLMIR_CPU_LEVEL_AARCH64_DOTPROD, LLMIR_CPU_LEVEL_AARCH64_I8MM,
+        LLMIR_CPU_LEVEL_ARMV7_NEON, LLMIR_CPU_LEVEL_RV64GCV,
+    };
+    uint32_t best = LLMIR_CPU_LEVEL_NONE;
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; ++i) {
+        if ((level_max == 0 || levels[i] <= level_max) && has_level(levels[i])) {
+            best = levels[i];
+        }
+    }
+    return best;
 }
 
 const llmir_cpu_kernel_table_t* llmir_cpu_level_choose(uint32_t level_max) {

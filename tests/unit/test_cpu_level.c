@@ -98,6 +98,9 @@ static void test_cpu_level_choose_takes_the_best_within_the_limit(void** state) 
         }
     }
     assert_int_equal(llmir_cpu_level_choose(0)->level, best);
+    assert_true(llmir_cpu_level_best(0) >= best); /* a compiler may lack kernels, not a level */
+    assert_true(llmir_cpu_level_is_supported(llmir_cpu_level_best(0)));
+    assert_int_equal(llmir_cpu_level_best(1), LLMIR_CPU_LEVEL_NONE);
     assert_int_equal(llmir_cpu_level_choose(UINT32_MAX)->level, best);
 }
 

@@ -72,6 +72,16 @@ static int same_or_nan(float a, float b) {
     return (isnan(a) && isnan(b)) || memcmp(&a, &b, 4) == 0;
 }
 
+/* The smallest normal number may be a rounded subnormal one. */
+static int is_tiny(float x) {
+    return x != 0.0f && fabsf(x) <= 0x1p-126f;
+}
+
+/* Whether the level may give anything: see is_flushed. */
+static int may_be_flushed(const test_kernel_level_t* level, float x, float result) {
+    return level->is_flushed && (is_tiny(x) || is_tiny(result));
+}
+
 static void test_vec16_arithmetic_is_correctly_rounded(void** state) {
     (void)state;
     test_random_t random;
@@ -91,7 +101,9 @@ static void test_vec16_arithmetic_is_correctly_rounded(void** state) {
                 levels[l].probe(op, 16, x, y, z, out);
                 for (uint32_t i = 0; i < 16; ++i) {
                     const float expected = exact_f32(op, levels[l].is_fused, x[i], y[i], z[i]);
-                    if (!same_or_nan(out[i], expected)) {
+                    const int is_free = may_be_flushed(&levels[l], x[i], expected) ||
+                                        may_be_flushed(&levels[l], y[i], z[i]);
+                    if (!is_free && !same_or_nan(out[i], expected)) {
                         fail_msg("%s: operation %u of %a, %a, %a: %a, expected %a", levels[l].name,
                                  (unsigned)op, x[i], y[i], z[i], out[i], expected);
                     }
@@ -251,7 +263,11 @@ static void test_vec16_f16_loads_every_value_exactly(void** state) {
             for (uint32_t i = 0; i < 16; ++i) {
                 const double want = test_f16_value(halves[i]);
                 assert_true(same_or_nan(out[i], (float)want));
-                assert_int_equal(back[i], isnan(want) ? halves[i] | 0x200u : halves[i]);
+                if (isnan(want) && levels[l].is_flushed) {
+                    assert_int_equal(back[i] & 0x7e00u, 0x7e00u);
+                } else {
+                    assert_int_equal(back[i], isnan(want) ? halves[i] | 0x200u : halves[i]);
+                }
             }
         }
     }
@@ -376,7 +392,9 @@ static void test_vec16_levels_agree_bit_by_bit(void** state) {
                 float out[16];
                 levels[l].probe(op, 16, x, NULL, NULL, out);
                 for (uint32_t i = 0; i < 16; ++i) {
-                    assert_true(same_or_nan(out[i], expected[levels[l].is_fused][i]));
+                    const float want = expected[levels[l].is_fused][i];
+                    assert_true(may_be_flushed(&levels[l], x[i], want) ||
+                                same_or_nan(out[i], want));
                 }
             }
         }

@@ -28,6 +28,10 @@
 #include "targets/cpu/kernels/linear_vnni.h"
 #elif defined(__SSE4_1__) && (!defined(__AVX2__) || (defined(__FMA__) && defined(__F16C__)))
 #include "targets/cpu/kernels/linear_maddubs.h"
+#elif defined(LLMIR_V16_NEON)
+#include "targets/cpu/kernels/linear_neon.h"
+#elif defined(LLMIR_V16_RVV)
+#include "targets/cpu/kernels/linear_rvv.h"
 #else
 #include "targets/cpu/kernels/linear_plain.h"
 #endif

@@ -5,16 +5,17 @@
  * Four chains keep the pipeline busy for one token. With many tokens the four chains are run one
  * after the other, each for TOKENS tokens at once, so that a weight is loaded once for all of them:
  *
- *   registers (AVX-512 / AVX2): TOKENS accumulators of 1 / 2 registers, 1 / 2 weights, 1 broadcast
+ *   registers (AVX-512 / AVX2 / AArch64): TOKENS accumulators of 1 / 2 / 4 registers, 1 / 2 / 4
+ *   weights, 1 broadcast
  */
 #ifndef LLMIR_CPU_LINEAR_FLOAT_H
 #define LLMIR_CPU_LINEAR_FLOAT_H
 
 #include "targets/cpu/kernels/linear_pass.h"
 
-#if defined(__AVX512F__)
+#if LLMIR_V16_REGISTERS >= 32
 #define LINEAR_FLOAT_TOKENS 12u
-#elif defined(__AVX2__)
+#elif LLMIR_V16_REGISTERS >= 8
 #define LINEAR_FLOAT_TOKENS 6u
 #else
 #define LINEAR_FLOAT_TOKENS 2u
@@ -109,7 +110,7 @@ LLMIR_VEC void float_pass(const linear_pass_t* pass, uint32_t layout) {
 
 /* One instance per layout, with the layout a constant, where the level is more than a fallback. */
 LLMIR_VEC void linear_float_pass(const linear_pass_t* pass, uint32_t layout) {
-#if !defined(__AVX2__)
+#if LLMIR_V16_REGISTERS < 8
     float_pass(pass, layout);
 #else
     switch (layout) {

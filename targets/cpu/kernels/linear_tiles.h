@@ -50,12 +50,14 @@ static inline llmir_linear_tiling_t llmir_linear_tiling(const llmir_linear_param
         tiling.token_blocks = llmir_linear_divide_up(rows_of_batch, tiling.token_block);
     }
     const uint32_t panels = llmir_panel_count(params->rows);
-    const uint64_t work =
-        (uint64_t)params->columns * (tiling.token_block + LLMIR_LINEAR_UNPACK_TOKENS);
-    const uint64_t worth = work >= LLMIR_LINEAR_TILE_WORK ? 1 : LLMIR_LINEAR_TILE_WORK / work;
+    /* Wide rows are worth it, however few the tokens; and 32 bits suffice for the others. */
+    const uint32_t columns =
+        params->columns < LLMIR_LINEAR_TILE_WORK ? params->columns : LLMIR_LINEAR_TILE_WORK;
+    const uint32_t work = columns * (tiling.token_block + LLMIR_LINEAR_UNPACK_TOKENS);
+    const uint32_t worth = work >= LLMIR_LINEAR_TILE_WORK ? 1 : LLMIR_LINEAR_TILE_WORK / work;
     const uint32_t most = LLMIR_LINEAR_MAX_TILES / tiling.token_blocks;
     const uint32_t least = llmir_linear_divide_up(panels, most ? most : 1);
-    tiling.panel_block = worth > least ? (uint32_t)worth : least;
+    tiling.panel_block = worth > least ? worth : least;
     tiling.panel_blocks = llmir_linear_divide_up(panels, tiling.panel_block);
     return tiling;
 }

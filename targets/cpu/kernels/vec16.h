@@ -4,6 +4,8 @@
  *   AVX-512   one register           v16f_avx512.h
  *   AVX2      two                    v16f_avx2.h     with FMA and F16C
  *   SSE4.1    four                   v16f_sse.h      v16_fma rounds twice: no FMA before AVX2
+ *   NEON      four                   v16f_neon.h     AArch64, ARMv7 with VFPv4
+ *   RVV       four or fewer          v16f_rvv.h      clang only: its vector types are the registers
  *   plain C   vectors of gcc, clang  v16f_portable.h rounds twice too; once in test builds that
  *                                                    define LLMIR_KERNEL_EXACT_FMA and link libm
  *   small     an array of 16         v16f_small.h    the same bits, for processors without vectors
@@ -55,9 +57,11 @@
 #endif
 
 /* Before a loop of a few rounds whose arrays must become registers. Clang judges by size, and does
- * so anew when a bundle's kernels are specialised. */
+ * so anew when a bundle's kernels are specialised; gcc does where a v16f is four registers. */
 #if defined(__clang__)
 #define LLMIR_UNROLLED _Pragma("unroll")
+#elif defined(__GNUC__) && defined(__OPTIMIZE__) && defined(__ARM_NEON)
+#define LLMIR_UNROLLED _Pragma("GCC unroll 16")
 #else
 #define LLMIR_UNROLLED
 #endif
@@ -94,6 +98,11 @@ LLMIR_VEC void v16_copy_bytes(void* to, const void* from, uint32_t bytes) {
 #include "targets/cpu/kernels/v16f_avx2.h"
 #elif defined(__SSE4_1__)
 #include "targets/cpu/kernels/v16f_sse.h"
+#elif defined(__aarch64__) || \
+    (defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA) && defined(__ARM_FP) && (__ARM_FP & 2))
+#include "targets/cpu/kernels/v16f_neon.h"
+#elif defined(__riscv_vector) && defined(__clang__)
+#include "targets/cpu/kernels/v16f_rvv.h"
 #else
 #include "targets/cpu/kernels/v16f_portable.h"
 #endif

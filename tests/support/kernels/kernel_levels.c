@@ -3,18 +3,19 @@
 
 #include <stdio.h>
 
+#include "targets/cpu/cpu_level.h"
 #include "targets/cpu/kernels/vec16.h"
 
 /* kernel_table.c, compiled once more for the levels of the tests: exact first. */
 extern const llmir_cpu_kernel_table_t* const test_kernel_tables[];
 extern const uint32_t test_kernel_table_count;
 
-#define LLMIR_CPU_KERNEL_LEVEL(suffix, level) TEST_PROBE_DECLARE(suffix);
+#define LLMIR_CPU_KERNEL_LEVEL(suffix, base, level) TEST_PROBE_DECLARE(suffix);
 #include "test_probe_levels.inc"
 #undef LLMIR_CPU_KERNEL_LEVEL
 
 /* In the order of the tables: built-in levels, then those of the tests. */
-#define LLMIR_CPU_KERNEL_LEVEL(suffix, level) {#suffix, TEST_PROBE_PASTE(suffix)},
+#define LLMIR_CPU_KERNEL_LEVEL(suffix, base, level) {#suffix, TEST_PROBE_PASTE(suffix)},
 static const struct {
     const char* name;
     test_probe_fn probe;
@@ -44,8 +45,13 @@ static int level_runs_here(uint32_t level, int is_emulated) {
     }
 #else
     (void)is_emulated;
-    return level == LLMIR_CPU_LEVEL_NONE;
+    return llmir_cpu_level_is_supported(level);
 #endif
+}
+
+/* Whether a multiply-add of the level rounds once. */
+static int level_is_fused(uint32_t level) {
+    return level != LLMIR_CPU_LEVEL_X86_64_V2 && level != LLMIR_CPU_LEVEL_NONE;
 }
 
 static uint32_t add_level(test_kernel_level_t* levels,
@@ -59,7 +65,8 @@ static uint32_t add_level(test_kernel_level_t* levels,
     }
     levels[count] = (test_kernel_level_t){
         .name = probes[probe].name,
-        .is_fused = is_test_level || table->level >= LLMIR_CPU_LEVEL_X86_64_V3,
+        .is_fused = is_test_level || level_is_fused(table->level),
+        .is_flushed = table->level == LLMIR_CPU_LEVEL_ARMV7_NEON,
         .table = table,
         .probe = probes[probe].probe,
     };

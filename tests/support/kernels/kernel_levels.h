@@ -9,7 +9,8 @@
 
 typedef struct test_kernel_level {
     const char* name;
-    int is_fused; /* its bits are those of `exact`; else those of `portable` */
+    int is_fused;   /* its bits are those of `exact`; else those of `portable` */
+    int is_flushed; /* ARMv7: subnormal numbers are zeros, and NaNs lose their payload */
     const llmir_cpu_kernel_table_t* table;
     test_probe_fn probe;
 } test_kernel_level_t;
