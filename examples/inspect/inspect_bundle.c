@@ -86,7 +86,7 @@ const char* inspect_level_name(uint32_t target, uint32_t level) {
         {LLMIR_CPU_LEVEL_X86_64_V2, "x86-64-v2"},
         {LLMIR_CPU_LEVEL_X86_64_V3, "x86-64-v3"},
         {LLMIR_CPU_LEVEL_X86_64_V4_VNNI, "x86-64-v4-vnni"},
-        {LLMIR_CPU_LEVEL_AARCH64, "aarch64"},
+        {LLMIR_CPU_LEVEL_AARCH64, "aarch64-neon"},
         {LLMIR_CPU_LEVEL_AARCH64_DOTPROD, "aarch64-dotprod"},
         {LLMIR_CPU_LEVEL_AARCH64_I8MM, "aarch64-i8mm"},
         {LLMIR_CPU_LEVEL_ARMV7_NEON, "armv7-neon"},

@@ -5,6 +5,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/TargetParser/Triple.h"
 #include "llvm/Transforms/Utils/LowerMemIntrinsics.h"
 
 using namespace llvm;
@@ -12,20 +13,22 @@ using namespace llvm;
 namespace llmir::compiler {
 namespace {
 
-/// What instruction selection turns into at most 8 moves on every level, where it allows 8 to 16;
-/// more would be a call.
-constexpr uint64_t maxInlineBytes = 128;
+/// What instruction selection turns into a few moves on every level of the processor; more would be
+/// a call. x86-64 takes at most 8 of 16 bytes, ARM 4 of 8, RISC-V 8 of 8, and that only if aligned.
+uint64_t maxInlineBytes(const Triple &triple) {
+  return triple.isX86() ? 128 : triple.isAArch64() ? 64 : triple.isARM() ? 16 : 8;
+}
 /// Longer constant lengths become a loop.
 constexpr uint64_t maxSplitBytes = 2048;
 
-/// One intrinsic per maxInlineBytes of a constant length.
-void splitIntrinsic(MemIntrinsic &intrinsic, uint64_t bytes) {
+/// One intrinsic per `step` bytes of a constant length.
+void splitIntrinsic(MemIntrinsic &intrinsic, uint64_t bytes, uint64_t step) {
   IRBuilder<> builder(&intrinsic);
   auto at = [&](Value *pointer, uint64_t offset) {
     return builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), pointer, offset);
   };
-  for (uint64_t offset = 0; offset < bytes; offset += maxInlineBytes) {
-    const uint64_t part = std::min(maxInlineBytes, bytes - offset);
+  for (uint64_t offset = 0; offset < bytes; offset += step) {
+    const uint64_t part = std::min(step, bytes - offset);
     Value *target = at(intrinsic.getDest(), offset);
     MaybeAlign align = commonAlignment(intrinsic.getDestAlign().valueOrOne(), offset);
     if (auto *set = dyn_cast<MemSetInst>(&intrinsic)) {
@@ -54,13 +57,14 @@ void expandMemoryIntrinsics(Function &function, const TargetMachine &machine) {
   for (Instruction &instruction : instructions(function))
     if (auto *intrinsic = dyn_cast<MemIntrinsic>(&instruction))
       intrinsics.push_back(intrinsic);
+  const uint64_t step = maxInlineBytes(machine.getTargetTriple());
   const TargetTransformInfo costs = machine.getTargetTransformInfo(function);
   for (MemIntrinsic *intrinsic : intrinsics) {
     auto *length = dyn_cast<ConstantInt>(intrinsic->getLength());
-    if (length && length->getZExtValue() <= maxInlineBytes)
+    if (length && length->getZExtValue() <= step)
       continue;
     if (length && length->getZExtValue() <= maxSplitBytes && !isa<MemMoveInst>(intrinsic))
-      splitIntrinsic(*intrinsic, length->getZExtValue());
+      splitIntrinsic(*intrinsic, length->getZExtValue(), step);
     else
       expandToLoop(*intrinsic, costs);
     intrinsic->eraseFromParent();

@@ -13,7 +13,7 @@
 
 using namespace llvm;
 
-#define LLMIR_KERNEL_LEVEL(id, name, suffix)                                                       \
+#define LLMIR_KERNEL_LEVEL(id, processor, name, suffix)                                            \
   extern "C" const uint8_t llmir_kernels_##suffix##_begin[];                                       \
   extern "C" const uint8_t llmir_kernels_##suffix##_end[];
 #include "kernel_levels.inc"
@@ -48,8 +48,8 @@ Error kernelError(const CpuLevel &level, const Twine &message) {
 } // namespace
 
 ArrayRef<CpuLevel> cpuLevels() {
-#define LLMIR_KERNEL_LEVEL(id, name, suffix)                                                       \
-  CpuLevel{id, name, #suffix,                                                                      \
+#define LLMIR_KERNEL_LEVEL(id, processor, name, suffix)                                            \
+  CpuLevel{id, processor, name, #suffix,                                                           \
            ArrayRef<uint8_t>(llmir_kernels_##suffix##_begin, llmir_kernels_##suffix##_end)},
   static const CpuLevel levels[] = {
 #include "kernel_levels.inc"

@@ -20,16 +20,24 @@ using namespace llvm;
 namespace llmir::compiler {
 namespace {
 
+#define LLMIR_INITIALIZE(target)                                                                   \
+  LLVMInitialize##target##TargetInfo();                                                            \
+  LLVMInitialize##target##Target();                                                                \
+  LLVMInitialize##target##TargetMC();                                                              \
+  LLVMInitialize##target##AsmParser();                                                             \
+  LLVMInitialize##target##AsmPrinter()
+
 void initializeTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmParser();
-    LLVMInitializeX86AsmPrinter();
+    LLMIR_INITIALIZE(X86);
+    LLMIR_INITIALIZE(AArch64);
+    LLMIR_INITIALIZE(ARM);
+    LLMIR_INITIALIZE(RISCV);
   });
 }
+
+#undef LLMIR_INITIALIZE
 
 } // namespace
 

@@ -21,7 +21,6 @@
 LLD_HAS_DRIVER(elf)
 
 using namespace llvm;
-using ELFT = object::ELF64LE;
 
 namespace llmir::compiler {
 namespace {
@@ -92,18 +91,18 @@ Error runLinker(StringRef input, StringRef output) {
   return Error::success();
 }
 
-Error checkDynamic(const object::ELFFile<ELFT> &file) {
+template <typename ELFT> Error checkDynamic(const object::ELFFile<ELFT> &file) {
   auto entries = file.dynamicEntries();
   if (!entries)
     return entries.takeError();
-  for (const ELFT::Dyn &entry : *entries)
+  for (const typename ELFT::Dyn &entry : *entries)
     if (is_contained(forbiddenTags, static_cast<int64_t>(entry.getTag())))
       return linkError("dynamic tag " + Twine(entry.getTag()) + " in the image");
   return Error::success();
 }
 
 /// Reads addresses and segment sizes; returns where the last segment ends in the file.
-Expected<uint64_t> readImage(MemoryBufferRef buffer, SharedObject &out) {
+template <typename ELFT> Expected<uint64_t> readImage(MemoryBufferRef buffer, SharedObject &out) {
   auto parsed = object::ELFObjectFile<ELFT>::create(buffer);
   if (!parsed)
     return parsed.takeError();
@@ -124,8 +123,8 @@ Expected<uint64_t> readImage(MemoryBufferRef buffer, SharedObject &out) {
   auto segments = file.program_headers();
   if (!segments)
     return segments.takeError();
-  uint64_t end = file.getHeader().e_phoff + file.getHeader().e_phnum * sizeof(ELFT::Phdr);
-  for (const ELFT::Phdr &segment : *segments) {
+  uint64_t end = file.getHeader().e_phoff + file.getHeader().e_phnum * sizeof(typename ELFT::Phdr);
+  for (const typename ELFT::Phdr &segment : *segments) {
     if (segment.p_type != ELF::PT_LOAD)
       continue;
     end = std::max<uint64_t>(end, segment.p_offset + segment.p_filesz);
@@ -135,15 +134,27 @@ Expected<uint64_t> readImage(MemoryBufferRef buffer, SharedObject &out) {
   return end;
 }
 
-void dropSections(std::vector<uint8_t> &image, uint64_t end) {
+template <typename ELFT> void dropSections(std::vector<uint8_t> &image, uint64_t end) {
   image.resize(end);
-  ELFT::Ehdr header;
+  typename ELFT::Ehdr header;
   std::memcpy(&header, image.data(), sizeof header);
   header.e_shoff = 0;
   header.e_shnum = 0;
   header.e_shentsize = 0;
   header.e_shstrndx = 0;
   std::memcpy(image.data(), &header, sizeof header);
+}
+
+template <typename ELFT>
+Expected<SharedObject> takeImage(MemoryBufferRef buffer, bool keepSymbols) {
+  SharedObject result;
+  auto end = readImage<ELFT>(buffer, result);
+  if (!end)
+    return end.takeError();
+  result.image.assign(buffer.getBufferStart(), buffer.getBufferEnd());
+  if (!keepSymbols)
+    dropSections<ELFT>(result.image, *end);
+  return result;
 }
 
 } // namespace
@@ -161,14 +172,10 @@ Expected<SharedObject> linkSharedObject(ArrayRef<char> object, bool keepSymbols)
                                       /*RequiresNullTerminator=*/false);
   if (!buffer)
     return linkError(buffer.getError().message());
-  SharedObject result;
-  auto end = readImage((*buffer)->getMemBufferRef(), result);
-  if (!end)
-    return end.takeError();
-  result.image.assign((*buffer)->getBufferStart(), (*buffer)->getBufferEnd());
-  if (!keepSymbols)
-    dropSections(result.image, *end);
-  return result;
+  const MemoryBufferRef image = (*buffer)->getMemBufferRef();
+  return object::getElfArchType(image.getBuffer()).first == ELF::ELFCLASS32
+             ? takeImage<object::ELF32LE>(image, keepSymbols)
+             : takeImage<object::ELF64LE>(image, keepSymbols);
 }
 
 } // namespace llmir::compiler

@@ -12,6 +12,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
+#include <optional>
+
 using namespace llvm;
 
 namespace llmir::compiler {
@@ -23,8 +25,21 @@ Error usageError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), message + " (see llmirc --help)");
 }
 
-std::string levelNames() {
-  return join(map_range(cpuLevels(), [](const CpuLevel &level) { return level.name.str(); }), ", ");
+/// Of one processor, or all: "v2, v3, v4-vnni".
+std::string levelNames(StringRef processor = {}) {
+  SmallVector<StringRef> names;
+  for (const CpuLevel &level : cpuLevels())
+    if (processor.empty() || level.processor == processor)
+      names.push_back(level.name);
+  return join(names, ", ");
+}
+
+SmallVector<StringRef> processorNames() {
+  SmallVector<StringRef> names;
+  for (const CpuLevel &level : cpuLevels())
+    if (!is_contained(names, level.processor))
+      names.push_back(level.processor);
+  return names;
 }
 
 /// Walks over the arguments; values come as "--name value" or "--name=value".
@@ -75,33 +90,38 @@ template <typename Names> Error oneOf(StringRef option, StringRef value, const N
                     "', known: " + join(known, ", "));
 }
 
-/// "cpu", "cpu:none" or "cpu:LEVEL[,LEVEL...]".
-Error parseTarget(StringRef value, std::vector<const CpuLevel *> &levels) {
+/// "cpu", "cpu:none" or "cpu:NAME[,NAME...]", a name being a level, a processor or "all".
+Error parseTarget(StringRef value, std::optional<std::vector<const CpuLevel *>> &out) {
   auto [target, list] = value.split(':');
   if (target != "cpu")
     return usageError("option '--target': unknown target '" + target + "', known: cpu");
-  levels.clear();
-  if (value == "cpu") {
-    for (const CpuLevel &level : cpuLevels())
-      levels.push_back(&level);
+  out.reset();
+  if (value == "cpu")
     return Error::success();
-  }
-  if (list == "none")
-    return Error::success();
+  std::vector<const CpuLevel *> levels;
   SmallVector<StringRef> names;
-  list.split(names, ',');
-  std::vector<const CpuLevel *> wanted;
-  for (StringRef name : names) {
-    const CpuLevel *level = findCpuLevel(name);
-    if (!level)
-      return usageError("option '--target': unknown level '" + name + "', known: none, " +
-                        levelNames());
-    wanted.push_back(level);
-  }
+  if (list != "none")
+    list.split(names, ',');
+  const SmallVector<StringRef> processors = processorNames();
+  for (StringRef name : names)
+    if (name != "all" && !is_contained(processors, name) && !findCpuLevel(name))
+      return usageError("option '--target': unknown level '" + name + "', known: none, all, " +
+                        join(processors, ", ") + ", " + levelNames());
   for (const CpuLevel &level : cpuLevels()) // in their own order, each once
-    if (is_contained(wanted, &level))
+    if (is_contained(names, level.name) || is_contained(names, level.processor) ||
+        is_contained(names, "all"))
       levels.push_back(&level);
+  out = std::move(levels);
   return Error::success();
+}
+
+/// Where no levels were named: those of the processor that the output is for.
+std::vector<const CpuLevel *> levelsFor(const ObjectMachine *machine) {
+  std::vector<const CpuLevel *> levels;
+  for (const CpuLevel &level : cpuLevels())
+    if (machine && level.processor == machine->name)
+      levels.push_back(&level);
+  return levels;
 }
 
 Error parseEmit(StringRef value, Emit &emit) {
@@ -131,7 +151,8 @@ Error parseContext(StringRef value, uint32_t &context) {
   return Error::success();
 }
 
-Error parseValueOption(Arguments &arguments, Options &options) {
+Error parseValueOption(Arguments &arguments, Options &options,
+                       std::optional<std::vector<const CpuLevel *>> &levels) {
   StringRef name = arguments.name();
   std::string value;
   const StringRef known[] = {
@@ -157,7 +178,7 @@ Error parseValueOption(Arguments &arguments, Options &options) {
     options.activations = value;
     return oneOf(name, value, known);
   } else if (name == "--target") {
-    return parseTarget(value, options.levels);
+    return parseTarget(value, levels);
   } else if (name == "--emit") {
     return parseEmit(value, options.emit);
   } else if (name == "--object-for") {
@@ -200,11 +221,19 @@ Error checkComplete(Options &options) {
   return Error::success();
 }
 
+/// What --help says about levels: "    aarch64: aarch64-neon, ...".
+std::string processorLines() {
+  std::string lines;
+  for (StringRef processor : processorNames())
+    lines += "                            " + processor.str() + ": " + levelNames(processor) + "\n";
+  return lines;
+}
+
 } // namespace
 
 Expected<Options> parseOptions(ArrayRef<StringRef> arguments) {
   Options options;
-  cantFail(parseTarget("cpu", options.levels));
+  std::optional<std::vector<const CpuLevel *>> levels;
   Arguments walker(arguments);
   bool onlyFiles = false;
   while (walker.next()) {
@@ -220,12 +249,14 @@ Expected<Options> parseOptions(ArrayRef<StringRef> arguments) {
       options.version = true;
     } else if (walker.isSwitch("--quiet")) {
       options.quiet = true;
-    } else if (Error error = parseValueOption(walker, options)) {
+    } else if (Error error = parseValueOption(walker, options, levels)) {
       return error;
     }
   }
   if (Error error = checkComplete(options))
     return error;
+  options.levels =
+      levels ? *levels : levelsFor(options.objectFor ? options.objectFor : hostObjectMachine());
   return options;
 }
 
@@ -240,11 +271,12 @@ std::string usageText() {
          "  --activations KIND        inputs of products with integer weights: mixed (default), "
          "int8 "
          "(fastest), int16\n"
-         "  --target cpu[:LEVELS]     code for these levels of x86-64, comma-separated (default: "
-         "all)\n"
-         "                            " +
-         levelNames() +
-         "; cpu:none: no code\n"
+         "  --target cpu[:NAMES]      code for processors or their levels, comma-separated; cpu: "
+         "all "
+         "levels\n"
+         "                            of this machine's processor (default); cpu:all; cpu:none: no "
+         "code\n" +
+         processorLines() +
          "  --context N               positions that the model is used with (default: as trained)\n"
          "  --emit KIND               bundle (default); object: OUT.o with the bundle in it, and "
          "OUT.h; "

@@ -69,7 +69,7 @@ void printCode(raw_ostream &stream, const Report &report) {
   }
   for (const CpuCode &code : report.codes) {
     printLine(stream, &code == &report.codes.front() ? "code" : "",
-              formatv("{0,-8} {1,10}  {2} kernels, {3:f2} s", levelName(code.level),
+              formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s", levelName(code.level),
                       formatBytes(code.image.size()), code.functions, code.seconds));
   }
 }

@@ -31,10 +31,12 @@ namespace {
 
 constexpr uint32_t seeds[] = {1, 2, 3};
 
-std::vector<const CpuLevel *> allLevels() {
+/// The levels of this machine's processor, or those of all others.
+std::vector<const CpuLevel *> levelsOf(bool isHost) {
   std::vector<const CpuLevel *> levels;
   for (const CpuLevel &level : cpuLevels())
-    levels.push_back(&level);
+    if ((level.processor == "x86-64") == isHost)
+      levels.push_back(&level);
   return levels;
 }
 
@@ -45,8 +47,9 @@ std::vector<KernelVariant> variantsOf(const std::vector<KernelCase> &cases) {
   return variants;
 }
 
-std::vector<CpuCode> compile(ArrayRef<KernelVariant> variants, const CpuCodeOptions &options = {}) {
-  auto codes = compileCpuCode(variants, allLevels(), options);
+std::vector<CpuCode> compile(ArrayRef<KernelVariant> variants, const CpuCodeOptions &options = {},
+                             bool isHost = true) {
+  auto codes = compileCpuCode(variants, levelsOf(isHost), options);
   if (!codes)
     fail_msg("%s", toString(codes.takeError()).c_str());
   return std::move(*codes);
@@ -142,6 +145,35 @@ void test_cpu_codegen_image_has_no_imports_and_no_writable_code(void **state) {
   }
 }
 
+/// Class, machine, and that the loader has nothing to do but to map segments.
+template <typename ELFT> void checkForeignImage(const CpuCode &code, unsigned machine) {
+  StringRef bytes(reinterpret_cast<const char *>(code.image.data()), code.image.size());
+  auto file = object::ELFFile<ELFT>::create(bytes);
+  assert_true(static_cast<bool>(file));
+  assert_int_equal(file->getHeader().e_machine, machine);
+  for (const auto &segment : cantFail(file->program_headers()))
+    assert_true(segment.p_type != ELF::PT_LOAD || (segment.p_flags & ELF::PF_W) == 0);
+  for (const auto &entry : cantFail(file->dynamicEntries()))
+    assert_false(entry.getTag() == ELF::DT_NEEDED || entry.getTag() == ELF::DT_RELA ||
+                 entry.getTag() == ELF::DT_REL || entry.getTag() == ELF::DT_JMPREL);
+}
+
+/// Code for other processors is made here and run under emulators: tests/e2e/check_processors.py.
+void test_cpu_codegen_other_processors_get_images_of_theirs(void **state) {
+  std::vector<KernelVariant> variants;
+  for (size_t i = 0; i < fixture(state).cases.size(); i += 6) // some of each kernel
+    variants.push_back(fixture(state).cases[i].variant);
+  std::vector<CpuCode> codes = compile(variants, {}, /*isHost=*/false);
+  assert_int_equal(codes.size(), 5);
+  for (const CpuCode &code : codes) {
+    if (code.level == LLMIR_CPU_LEVEL_ARMV7_NEON)
+      checkForeignImage<object::ELF32LE>(code, ELF::EM_ARM);
+    else
+      checkForeignImage<object::ELF64LE>(
+          code, code.level == LLMIR_CPU_LEVEL_RV64GCV ? ELF::EM_RISCV : ELF::EM_AARCH64);
+  }
+}
+
 void test_cpu_codegen_section_follows_the_format(void **state) {
   (void)state;
   std::vector<KernelCase> cases = makeKernelCases(seeds[0]);
@@ -190,7 +222,7 @@ void test_cpu_codegen_bad_variant_is_an_error(void **state) {
   shortened.params.pop_back();
   unknown.kernel = LLMIR_KERNEL_COUNT;
   for (const KernelVariant &variant : {shortened, unknown}) {
-    auto codes = compileCpuCode(variant, allLevels(), {});
+    auto codes = compileCpuCode(variant, levelsOf(true), {});
     assert_false(static_cast<bool>(codes));
     assert_non_null(std::strstr(toString(codes.takeError()).c_str(), "variant 0"));
   }
@@ -203,6 +235,7 @@ int main() {
       cmocka_unit_test(test_cpu_codegen_random_inputs_give_the_bits_of_built_in_kernels),
       cmocka_unit_test(test_cpu_codegen_cases_change_memory),
       cmocka_unit_test(test_cpu_codegen_image_has_no_imports_and_no_writable_code),
+      cmocka_unit_test(test_cpu_codegen_other_processors_get_images_of_theirs),
       cmocka_unit_test(test_cpu_codegen_section_follows_the_format),
       cmocka_unit_test(test_cpu_codegen_equal_variants_share_a_function),
       cmocka_unit_test(test_cpu_codegen_two_runs_give_equal_bytes),

@@ -171,7 +171,8 @@ class Compile(TestCase):
         self.assertEqual((result.stdout, result.stderr), ("", ""))
 
     def test_levels_select_code_sections(self):
-        for target, levels in (("cpu:none", []), ("cpu:v3", [0x103]), ("cpu", [0x102, 0x103, 0x105])):
+        for target, levels in (("cpu:none", []), ("cpu:v3", [0x103]), ("cpu", [0x102, 0x103, 0x105]),
+                               ("cpu:aarch64,rv64gcv", [0x201, 0x202, 0x203, 0x401]), ("cpu:armv7-neon,v3", [0x103, 0x301])):
             self.compile("--target", target, "--quiet")
             self.assertEqual(section_levels(self.out.read_bytes()), levels)
 

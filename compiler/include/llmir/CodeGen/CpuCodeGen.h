@@ -1,7 +1,7 @@
 //===- CpuCodeGen.h - Kernels of a plan specialised to machine code -------===//
 //
 // Turns the variants of a program (kernels with constant parameters) into one freestanding ELF
-// image per x86-64 level and wraps it as a CODE section. The kernels come as LLVM bitcode inside
+// image per ISA level and wraps it as a CODE section. The kernels come as LLVM bitcode inside
 // this library, made from the same C sources that are built into the runtime.
 //
 //===----------------------------------------------------------------------===//
@@ -29,12 +29,13 @@ struct KernelVariant {
 /// An ISA level that this build of the compiler has kernels for.
 struct CpuLevel {
   uint32_t id;                     ///< llmir_cpu_level_t
-  llvm::StringRef name;            ///< as on the command line: "v2", "v3", "v4-vnni"
+  llvm::StringRef processor;       ///< as on the command line: "x86-64", "aarch64"
+  llvm::StringRef name;            ///< likewise: "v3", "v4-vnni", "aarch64-dotprod"
   llvm::StringRef suffix;          ///< of the kernels' functions: "x86_64_v3"
   llvm::ArrayRef<uint8_t> bitcode; ///< archive of all kernels of the level
 };
 
-/// All levels, weakest first.
+/// All levels, processor by processor, weakest first.
 llvm::ArrayRef<CpuLevel> cpuLevels();
 
 /// The level of that name, or nullptr.
