@@ -47,8 +47,8 @@ LLMIR_VEC void neon_columns(const linear_pass_t* pass,
 
 #undef NEON_DOT_QUAD
 
-/* The same for one token and a chunk as it lies in memory: 16 columns of bytes, or 32 of nibbles
- * of which the low ones come first. */
+/* The same for one token and 32 columns as they lie in memory: `low` has the activations of the
+ * first 16, which are the low nibbles, `high` the others. */
 #define NEON_DOT_NIBBLES(quad)                                               \
     LLMIR_UNROLLED                                                           \
     for (int v = 0; v < 4; v++) {                                            \
