@@ -210,7 +210,7 @@ static void fill_candidates(const llmir_sampler_t* sampler,
         llmir_candidate_t* candidate = &input->candidates[sampler->bias[i].token];
         candidate->value = llmir_finite(candidate->value + sampler->bias[i].bias);
     }
-    *list = (llmir_candidates_t){input->candidates, input->count, 1, 0, 1.0};
+    *list = (llmir_candidates_t){input->candidates, input->count, 1, 0, 1.0f};
 }
 
 static void keep_allowed(const llmir_sampler_input_t* input, llmir_candidates_t* list) {

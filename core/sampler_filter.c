@@ -39,18 +39,13 @@ static llmir_sampler_mark_t* mark_of(llmir_sampler_mark_t* marks,
 
 typedef float (*change_fn)(const llmir_sampler_options_t* options, float logit, uint32_t value);
 
-static float to_float(double value) {
-    return value > -(double)FLT_MAX ? (float)(value < (double)FLT_MAX ? value : (double)FLT_MAX)
-                                    : -FLT_MAX;
-}
-
 static void change_item(const llmir_sampler_options_t* options,
                         change_fn change,
                         uint32_t value,
-                        double scale,
+                        float scale,
                         llmir_candidate_t* item) {
-    const float logit = to_float((double)item->value * scale);
-    item->value = to_float((double)llmir_finite(change(options, logit, value)) / scale);
+    const float logit = llmir_finite(item->value * scale);
+    item->value = llmir_finite(llmir_finite(change(options, logit, value)) / scale);
 }
 
 /* Changes the logits of the tokens that have marks. */
@@ -263,44 +258,18 @@ float llmir_candidates_largest(const llmir_candidates_t* list) {
 }
 
 void llmir_filter_temperature(llmir_candidates_t* list, float temperature) {
-    list->scale /= (double)temperature;
-}
-
-/* What a weight is the exponential of, cut where that is 0. In double precision, so that any
- * temperature will do. */
-static float exponent_of(const llmir_candidates_t* list, float value, float largest) {
-    const double exponent = ((double)value - (double)largest) * list->scale;
-    return (float)(exponent > -88.0 ? exponent : -88.0);
-}
-
-static float weight_of(const llmir_candidates_t* list, float value, float largest) {
-    return llmir_exp(exponent_of(list, value, largest));
-}
-
-/* The weights of up to a block of items from `begin` on; the rest of the block is 0. */
-static void weigh_block(const llmir_candidates_t* list,
-                        uint32_t begin,
-                        float largest,
-                        float out[LLMIR_EXP_BLOCK]) {
-    const uint32_t left = list->count - begin;
-    for (uint32_t j = 0; j < LLMIR_EXP_BLOCK; ++j) {
-        out[j] = j < left ? exponent_of(list, list->items[begin + j].value, largest) : -88.0f;
-    }
-    llmir_exp_block(out);
+    const float scale = list->scale / temperature;
+    list->scale = scale < 1e30f ? scale : 1e30f; /* logits of any model times it are finite */
 }
 
 double llmir_candidates_weigh(llmir_candidates_t* list) {
-    const float largest = llmir_candidates_largest(list);
-    double sum = 0.0;
-    for (uint32_t i = 0; i < list->count; i += LLMIR_EXP_BLOCK) {
-        float weights[LLMIR_EXP_BLOCK];
-        weigh_block(list, i, largest, weights);
-        for (uint32_t j = 0; j < LLMIR_EXP_BLOCK && i + j < list->count; ++j) {
-            list->items[i + j].value = weights[j];
-            sum += (double)weights[j];
-        }
-    }
-    return sum;
+    return llmir_weigh(list->items, list->count, llmir_candidates_largest(list), list->scale);
+}
+
+static float weight_of(const llmir_candidates_t* list, float value, float largest) {
+    llmir_candidate_t item = {value, 0};
+    (void)llmir_weigh(&item, 1, largest, list->scale);
+    return item.value;
 }
 
 /* The sum of the weights, and that of weights times distances from the largest value. */
@@ -308,16 +277,21 @@ static double sum_weights(const llmir_candidates_t* list, float largest, double*
     double sum = 0.0;
     double moment = 0.0;
     for (uint32_t i = 0; i < list->count; i += LLMIR_EXP_BLOCK) {
-        float weights[LLMIR_EXP_BLOCK];
-        weigh_block(list, i, largest, weights);
-        for (uint32_t j = 0; j < LLMIR_EXP_BLOCK; ++j) {
-            sum += (double)weights[j];
-            if (weights[j] > 0.0f) { /* and so j is within the list */
-                moment += (double)weights[j] * ((double)list->items[i + j].value - (double)largest);
+        llmir_candidate_t block[LLMIR_EXP_BLOCK];
+        const uint32_t left = list->count - i;
+        const uint32_t count = left < LLMIR_EXP_BLOCK ? left : LLMIR_EXP_BLOCK;
+        memcpy(block, list->items + i, count * sizeof(*block));
+        sum += llmir_weigh(block, count, largest, list->scale);
+        for (uint32_t j = 0; out_moment != NULL && j < count; ++j) {
+            if (block[j].value > 0.0f) { /* the distance of others may be infinite */
+                moment +=
+                    (double)block[j].value * ((double)list->items[i + j].value - (double)largest);
             }
         }
     }
-    *out_moment = moment;
+    if (out_moment != NULL) {
+        *out_moment = moment;
+    }
     return sum;
 }
 
@@ -347,12 +321,29 @@ void llmir_filter_typical(llmir_candidates_t* list, float share) {
     list->is_sorted = 0;
 }
 
+/* Keeps what is at least 1/ratio as likely as the largest. */
+static void keep_likely(llmir_candidates_t* list, float largest, double ratio) {
+    const double least = (double)largest - llmir_log(ratio) / (double)list->scale;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < list->count; ++i) {
+        if ((double)list->items[i].value >= least) {
+            list->items[count++] = list->items[i];
+        }
+    }
+    list->is_whole = list->is_whole && count == list->count;
+    list->count = count;
+}
+
 void llmir_filter_top_p(llmir_candidates_t* list, float share) {
     const order_t order = {LARGEST, 0.0f};
     const float largest = llmir_candidates_largest(list);
-    double moment = 0.0;
-    const double wanted = (double)share * sum_weights(list, largest, &moment);
+    const double all = sum_weights(list, largest, NULL);
+    const double wanted = (double)share * all;
     if (!list->is_sorted) {
+        /* What all n below a weight have together is less than n times it: those below the n-th
+         * part of the rest cannot be needed. Half of that is on the safe side of rounding. */
+        const double rest = (1.0 - (double)share) * all;
+        keep_likely(list, largest, 2.0 * list->count / rest);
         keep_share(list, order, largest, wanted);
         list->is_sorted = 1;
         return;
@@ -366,14 +357,5 @@ void llmir_filter_top_p(llmir_candidates_t* list, float share) {
 }
 
 void llmir_filter_min_p(llmir_candidates_t* list, float share) {
-    const double least =
-        (double)llmir_candidates_largest(list) - llmir_log(1.0 / (double)share) / list->scale;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < list->count; ++i) {
-        if ((double)list->items[i].value >= least) {
-            list->items[count++] = list->items[i];
-        }
-    }
-    list->is_whole = list->is_whole && count == list->count;
-    list->count = count;
+    keep_likely(list, llmir_candidates_largest(list), 1.0 / (double)share);
 }

@@ -10,7 +10,7 @@ typedef struct llmir_candidates {
     uint32_t count;
     uint32_t is_whole;  /* items[id].id == id */
     uint32_t is_sorted; /* the largest first, the lower id first among equals */
-    double scale;       /* 1 / temperature, once it has been applied; else 1 */
+    float scale;        /* 1 / temperature, once it has been applied; else 1 */
 } llmir_candidates_t;
 
 /* Logits of recent tokens: repetition, frequency, presence. */

@@ -42,6 +42,33 @@ float llmir_exp(float x) {
     return block[0];
 }
 
+/* What is cut at -88 has the weight 0. */
+static float exponent_of(llmir_candidate_t item, float largest, float scale) {
+    const float exponent = (item.value - largest) * scale;
+    return exponent > -88.0f ? exponent : -88.0f;
+}
+
+double llmir_weigh(llmir_candidate_t* items, uint32_t count, float largest, float scale) {
+    float block[LLMIR_EXP_BLOCK];
+    double sum = 0.0;
+    uint32_t i = 0;
+    for (; i + LLMIR_EXP_BLOCK <= count; i += LLMIR_EXP_BLOCK) {
+        for (uint32_t j = 0; j < LLMIR_EXP_BLOCK; ++j) {
+            block[j] = exponent_of(items[i + j], largest, scale);
+        }
+        llmir_exp_block(block);
+        for (uint32_t j = 0; j < LLMIR_EXP_BLOCK; ++j) {
+            items[i + j].value = block[j];
+            sum += (double)block[j];
+        }
+    }
+    for (; i < count; ++i) {
+        items[i].value = llmir_exp(exponent_of(items[i], largest, scale));
+        sum += (double)items[i].value;
+    }
+    return sum;
+}
+
 float llmir_largest(const float* logits, uint32_t count) {
     float lanes[LLMIR_EXP_BLOCK];
     uint32_t i = 0;

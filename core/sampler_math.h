@@ -6,6 +6,8 @@
 #include <float.h>
 #include <stdint.h>
 
+#include "core/sampler.h"
+
 /* A finite logit; every comparison is false for NaN. */
 static inline float llmir_finite(float logit) {
     if (!(logit > -FLT_MAX)) {
@@ -21,6 +23,10 @@ float llmir_exp(float x);
 
 /* Replaces each value by its llmir_exp. */
 void llmir_exp_block(float values[LLMIR_EXP_BLOCK]);
+
+/* Replaces values by weights, exp((value - largest) * scale); returns their sum in order.
+ *   scale  finite and positive; then weights are right for any of them. */
+double llmir_weigh(llmir_candidate_t* items, uint32_t count, float largest, float scale);
 
 /* The largest of `count` logits, as llmir_finite has them. */
 float llmir_largest(const float* logits, uint32_t count);

@@ -423,7 +423,7 @@ static void test_sampler_dry_lowers_what_continues_a_repetition(void** state) {
                       LLMIR_STATUS_OK);
         const llmir_sampler_input_t input = {
             .logits = logits, .count = 6, .recent = recent, .recent_count = 8, .marks = marks};
-        llmir_candidates_t list = {items, 6, 1, 0, 1.0};
+        llmir_candidates_t list = {items, 6, 1, 0, 1.0f};
         for (int32_t i = 0; i < 6; ++i) {
             items[i] = (llmir_candidate_t){0.0f, i};
         }
