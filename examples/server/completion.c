@@ -464,6 +464,8 @@ static int read_all(const reader_t* r) {
     }
     out->session.stop_strings = (const char* const*)out->stops;
     out->session.sampler = &out->sampler;
+    out->session.speculation =
+        r->model->guess_tokens != 0 ? LLMIR_SPECULATION_LOOKUP : LLMIR_SPECULATION_NONE;
     out->session.grammar = out->grammar;
     return 1;
 }

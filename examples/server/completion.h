@@ -16,6 +16,7 @@ typedef struct completion_model {
     uint32_t vocab_count;
     uint32_t context_count; /* of a request */
     uint64_t timeout_ns;    /* of every request; 0: none */
+    uint32_t guess_tokens;  /* of the scheduler: requests speculate by look-up */
 } completion_model_t;
 
 typedef struct completion {

@@ -38,6 +38,10 @@ static void write_counts(const llmir_scheduler_stats_t* s, text_buffer_t* out) {
                  (double)s->reused_token_count);
     write_metric(out, "tokens_generated_total", "counter", "Tokens of answers.",
                  (double)s->generated_token_count);
+    write_metric(out, "tokens_guessed_total", "counter", "Tokens computed ahead.",
+                 (double)s->guessed_token_count);
+    write_metric(out, "tokens_accepted_total", "counter", "Guesses that were right.",
+                 (double)s->accepted_token_count);
     write_metric(out, "tokens_per_second", "gauge", "Answer tokens a second in the last 64 passes.",
                  (double)s->tokens_per_second);
     write_metric(out, "kv_pages", "gauge", "Pages of the KV cache.", s->page_count);

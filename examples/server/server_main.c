@@ -22,6 +22,8 @@ static const char usage[] =
     "  --context N          positions of all requests together (twice the model's context)\n"
     "  --kv TYPE            f16, f32, q8 or q4\n"
     "  --batch N            requests computed at once (8)\n"
+    "  --guess N            tokens guessed from a request's own text, at most (0); answers stay\n"
+    "                       the same\n"
     "  --queue N            requests waiting or computed (64)\n"
     "  --connections N      at once (128)\n"
     "  --max-body BYTES     of a request (1048576)\n"
@@ -94,6 +96,7 @@ static int run(const arguments_t* arguments,
     server.model.model = opened->model;
     server.model.id = server.options.name != NULL ? server.options.name : name;
     server.model.vocab_count = opened->info.vocab_count;
+    server.model.guess_tokens = options.guess_tokens;
     server.model.timeout_ns = (uint64_t)server.options.timeout_s * 1000000000u;
     if (options.context_tokens == 0) {
         options.context_tokens = 2u * opened->info.context_count;
@@ -155,6 +158,7 @@ int main(int argc, char** argv) {
         {"--context", "-c", CLI_U32, &a.scheduler.context_tokens},
         {"--kv", NULL, CLI_STRING, &a.kv},
         {"--batch", "-b", CLI_U32, &a.scheduler.session_count},
+        {"--guess", NULL, CLI_U32, &a.scheduler.guess_tokens},
         {"--queue", NULL, CLI_U32, &a.scheduler.request_count},
         {"--connections", NULL, CLI_U32, &a.server.connections},
         {"--max-body", NULL, CLI_U32, &a.server.max_body},

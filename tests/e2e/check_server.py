@@ -201,6 +201,23 @@ class Interface(unittest.TestCase):
         self.assertEqual((status, reply["error"]["code"]), (504, "timeout"))
 
 
+class Guesses(unittest.TestCase):
+    def test_answers_are_the_same(self):
+        bundle = e2e.tiny_bundle(name="guesses")
+        body = {"seed": 5, "max_tokens": 60, "logit_bias": {str(token): 100 for token in (300, 301)}, "response_format": {"type": "text"}}
+        answers = []
+        for options in ((), ("--guess", 8)):
+            server = serving.Server(bundle, *options)
+            try:
+                answers.append(server.chat(**body)[2]["choices"])
+                guessed = server.metric("tokens_guessed_total")
+                self.assertEqual(guessed > 0, bool(options))
+                self.assertLessEqual(server.metric("tokens_accepted_total"), guessed)
+            finally:
+                self.assertEqual(server.stop(), (0, ""))
+        self.assertEqual(answers[0], answers[1])
+
+
 class Keys(unittest.TestCase):
     def test_key(self):
         file = e2e.WORK / "server.key"
