@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/device_choice.h"
 #include "core/grammar/grammar.h"
 #include "core/options.h"
 #include "core/plan.h"
@@ -139,53 +140,11 @@ static llmir_status_t open_text_sections(llmir_model_t* model, llmir_error_t* er
     return LLMIR_STATUS_OK;
 }
 
-/* ---- Program ---- */
-
-/* The code section of the highest level that the device has; NULL if none fits. */
-static const llmir_bundle_section_t* best_code(const llmir_model_t* model) {
-    const llmir_bundle_section_t* best = NULL;
-    for (uint32_t i = 0; i < model->bundle.header->section_count; ++i) {
-        const llmir_bundle_section_t* section = &model->bundle.sections[i];
-        const int fits = section->kind == LLMIR_SECTION_CODE &&
-                         section->target == model->caps.section_target &&
-                         section->level >> 8 == model->caps.level >> 8 && /* the architecture */
-                         section->level <= model->caps.level;
-        if (fits && (best == NULL || section->level > best->level)) {
-            best = section;
-        }
-    }
-    return best;
-}
-
-static llmir_status_t load_program(llmir_model_t* model,
-                                   const llmir_bundle_section_t* plan_section,
-                                   llmir_error_t* error) {
-    const llmir_target_t* target = model->device->target;
-    const int no_code = (model->runtime->flags & LLMIR_RUNTIME_NO_BUNDLE_CODE) != 0;
-    const llmir_bundle_section_t* code = no_code ? NULL : best_code(model);
-    llmir_program_options_t options = {.plan = &model->plan, .plan_hash = plan_section->hash};
-    if (code != NULL) {
-        LLMIR_TRY(llmir_bundle_section_verify(&model->bundle, code, error));
-        options.code = llmir_bundle_section_data(&model->bundle, code);
-        options.code_bytes = (size_t)code->bytes;
-        options.code_level = code->level;
-    }
-    LLMIR_TRY(target->program_load(model->device, &options, &model->program, error));
-    target->program_code(model->program, &model->code, &model->code_reason);
-    if (no_code) {
-        model->code_reason = "the runtime was created with LLMIR_RUNTIME_NO_BUNDLE_CODE";
-    } else if (code == NULL) {
-        model->code_reason = "the bundle has no code for this device";
-    } else if (model->code_reason[0] != '\0') {
-        llmir_runtime_log(model->runtime, LLMIR_LOG_WARNING, model->code_reason);
-    }
-    return LLMIR_STATUS_OK;
-}
-
 /* Everything between the mapped bytes and the finished model. */
 static llmir_status_t open_model(llmir_model_t* model,
                                  const void* data,
                                  size_t bytes,
+                                 const char* device,
                                  llmir_error_t* error) {
     const llmir_bundle_section_t* plan = NULL;
     const uint8_t* plan_data = NULL;
@@ -204,20 +163,20 @@ static llmir_status_t open_model(llmir_model_t* model,
                                         .vocab_count = model->record->vocab_count};
     LLMIR_TRY(llmir_plan_open(&source, &model->plan, error));
     LLMIR_TRY(open_text_sections(model, error));
-    return load_program(model, plan, error);
+    return llmir_model_choose_device(model, plan->hash, device, error);
 }
 
 /* ---- The object ---- */
 
-/* An empty model on the device that the options name. The application's pointer, *users_out, is
+/* An empty model, and the device that the options name. The application's pointer, *users_out, is
  * only set to NULL here. */
 static llmir_status_t make_model(llmir_runtime_t* runtime,
                                  const llmir_model_options_t* options,
                                  llmir_model_t** users_out,
                                  llmir_model_t** out_model,
+                                 const char** out_device,
                                  llmir_error_t* error) {
     llmir_model_options_t own;
-    llmir_device_t* device = NULL;
     void* block = NULL;
     if (users_out != NULL) {
         *users_out = NULL;
@@ -232,14 +191,13 @@ static llmir_status_t make_model(llmir_runtime_t* runtime,
                           "model options: flags %#x, known are %#x", own.flags,
                           (unsigned)LLMIR_MODEL_VERIFY);
     }
-    LLMIR_TRY(llmir_runtime_device(runtime, own.device, &device, error));
+    LLMIR_TRY(llmir_device_check_name(own.device, error));
     LLMIR_TRY(llmir_allocate(&runtime->allocator, sizeof(llmir_model_t), _Alignof(llmir_model_t),
                              "model", &block, error));
     llmir_model_t* model = block;
     model->runtime = runtime;
     model->flags = own.flags;
-    model->device = device;
-    device->target->device_caps(device, &model->caps);
+    *out_device = own.device;
     *out_model = model;
     return LLMIR_STATUS_OK;
 }
@@ -248,9 +206,10 @@ static llmir_status_t make_model(llmir_runtime_t* runtime,
 static llmir_status_t finish_model(llmir_model_t* model,
                                    const void* data,
                                    size_t bytes,
+                                   const char* device,
                                    llmir_model_t** out_model,
                                    llmir_error_t* error) {
-    const llmir_status_t status = open_model(model, data, bytes, error);
+    const llmir_status_t status = open_model(model, data, bytes, device, error);
     if (status != LLMIR_STATUS_OK) {
         llmir_model_destroy(model);
         return status;
@@ -274,7 +233,8 @@ llmir_status_t llmir_model_load_file(llmir_runtime_t* runtime,
                                      llmir_model_t** out_model,
                                      llmir_error_t* error) {
     llmir_model_t* model = NULL;
-    LLMIR_TRY(make_model(runtime, options, out_model, &model, error));
+    const char* device = NULL;
+    LLMIR_TRY(make_model(runtime, options, out_model, &model, &device, error));
     llmir_status_t status =
         path != NULL ? llmir_file_map(path, &model->mapping, error)
                      : llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "model: path is NULL");
@@ -282,7 +242,8 @@ llmir_status_t llmir_model_load_file(llmir_runtime_t* runtime,
         llmir_model_destroy(model);
         return status;
     }
-    status = finish_model(model, model->mapping.data, model->mapping.bytes, out_model, error);
+    status =
+        finish_model(model, model->mapping.data, model->mapping.bytes, device, out_model, error);
     if (status != LLMIR_STATUS_OK) {
         name_error(error, path);
     }
@@ -297,14 +258,15 @@ llmir_status_t llmir_model_load_descriptor(llmir_runtime_t* runtime,
                                            llmir_model_t** out_model,
                                            llmir_error_t* error) {
     llmir_model_t* model = NULL;
-    LLMIR_TRY(make_model(runtime, options, out_model, &model, error));
+    const char* device = NULL;
+    LLMIR_TRY(make_model(runtime, options, out_model, &model, &device, error));
     const llmir_status_t status =
         llmir_descriptor_map(descriptor, offset, bytes, &model->mapping, error);
     if (status != LLMIR_STATUS_OK) {
         llmir_model_destroy(model);
         return status;
     }
-    return finish_model(model, model->mapping.data, model->mapping.bytes, out_model, error);
+    return finish_model(model, model->mapping.data, model->mapping.bytes, device, out_model, error);
 }
 
 llmir_status_t llmir_model_load_memory(llmir_runtime_t* runtime,
@@ -314,8 +276,9 @@ llmir_status_t llmir_model_load_memory(llmir_runtime_t* runtime,
                                        llmir_model_t** out_model,
                                        llmir_error_t* error) {
     llmir_model_t* model = NULL;
-    LLMIR_TRY(make_model(runtime, options, out_model, &model, error));
-    return finish_model(model, data, bytes, out_model, error);
+    const char* device = NULL;
+    LLMIR_TRY(make_model(runtime, options, out_model, &model, &device, error));
+    return finish_model(model, data, bytes, device, out_model, error);
 }
 
 void llmir_model_destroy(llmir_model_t* model) {

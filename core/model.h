@@ -8,6 +8,12 @@
 #include "core/runtime.h"
 #include "core/tokenizer.h"
 
+/* What became of a target when the model was loaded. */
+typedef struct llmir_device_attempt {
+    char device[64];     /* its name; "" if there is none */
+    llmir_error_t error; /* code OK: taken, or not tried */
+} llmir_device_attempt_t;
+
 struct llmir_model {
     llmir_runtime_t* runtime;
     uint32_t flags;          /* llmir_model_flag_t */
@@ -27,6 +33,7 @@ struct llmir_model {
     llmir_program_t* program;
     const char* code;        /* what runs: llmir_model_info_t.code */
     const char* code_reason; /* why not the bundle's code */
+    llmir_device_attempt_t attempts[LLMIR_TARGET_REGISTRY_MAX]; /* as the registry */
     llmir_tokenizer_t tokenizer;
     llmir_chat_t chat;
     uint32_t has_tokenizer;

@@ -192,6 +192,35 @@ static void lay_out_kv(llmir_pool_layout_t* layout, size_t* cursor) {
     layout->kv.bytes = *cursor - layout->kv.offset;
 }
 
+/* Of the arrays of the largest batch. */
+static uint64_t batch_bytes_of(const llmir_pool_layout_t* layout) {
+    return llmir_batch_arrays(layout->chunk_tokens, layout->output_rows, layout->session_count,
+                              layout->page_table_stride, layout->window_page_count != 0)
+        .bytes;
+}
+
+/* The device must be able to use such a cache and to bind the buffers. */
+static llmir_status_t check_device(const llmir_model_t* model,
+                                   const llmir_pool_layout_t* layout,
+                                   llmir_error_t* error) {
+    const llmir_device_caps_t* caps = &model->caps;
+    const size_t largest =
+        layout->activations.bytes > layout->kv.bytes ? layout->activations.bytes : layout->kv.bytes;
+    if ((caps->kv_types >> layout->kv_type & 1u) == 0) {
+        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                          "pool options: kv_type %u, which device '%s' has no kernels for",
+                          layout->kv_type, caps->name);
+    }
+    if (caps->buffer_bytes != 0 && largest > caps->buffer_bytes) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "pool: %u positions take a buffer of %zu bytes, device '%s' has %llu at "
+                          "most",
+                          layout->context_tokens, largest, caps->name,
+                          (unsigned long long)caps->buffer_bytes);
+    }
+    return LLMIR_STATUS_OK;
+}
+
 llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
                                       const llmir_pool_options_t* options,
                                       llmir_pool_layout_t* out_layout,
@@ -209,6 +238,10 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
         (void)llmir_arena_append(&cursor, 1,
                                  llmir_pool_slot_bytes(out_layout, &model->plan.slots[i]));
     }
+    if (model->caps.copies_batch) {
+        out_layout->batch_offset = cursor - out_layout->activations.offset;
+        (void)llmir_arena_append(&cursor, 1, batch_bytes_of(out_layout));
+    }
     out_layout->activations.bytes = cursor - out_layout->activations.offset;
     lay_out_kv(out_layout, &cursor);
     if (cursor >= SIZE_MAX - 2u * (size_t)model->caps.import_bytes) {
@@ -218,6 +251,7 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
                           out_layout->context_tokens, out_layout->session_count,
                           out_layout->chunk_tokens);
     }
+    LLMIR_TRY(check_device(model, out_layout, error));
     out_layout->block_bytes = model->caps.can_import ? cursor : out_layout->state.bytes;
     out_layout->state.bytes += 2u * model->caps.import_bytes;
     out_layout->arena_bytes = cursor + 2u * model->caps.import_bytes;

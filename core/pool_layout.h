@@ -72,9 +72,10 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t state;
     llmir_arena_part_t activations;
     llmir_arena_part_t kv;
-    size_t block_bytes; /* of the block that the pool takes; devices that cannot use the
-                           application's memory keep activations and pages in their own */
-    size_t arena_bytes; /* of everything, the device's buffer objects included */
+    size_t batch_offset; /* in the activations, for devices that copy the batch's arrays */
+    size_t block_bytes;  /* of the block that the pool takes; devices that cannot use the
+                            application's memory keep activations and pages in their own */
+    size_t arena_bytes;  /* of everything, the device's buffer objects included */
 } llmir_pool_layout_t;
 
 /* Appends an array of `count` elements to an arena that ends at *inout_cursor, each array from a

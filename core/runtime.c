@@ -70,9 +70,10 @@ void llmir_runtime_destroy(llmir_runtime_t* runtime) {
     if (runtime == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < LLMIR_TARGET_REGISTRY_MAX; ++i) {
-        if (runtime->devices[i] != NULL) {
-            runtime->devices[i]->target->device_destroy(runtime->devices[i]);
+    for (uint32_t i = 0; i < LLMIR_RUNTIME_MAX_DEVICES; ++i) {
+        llmir_device_t* device = runtime->devices[i].device;
+        if (device != NULL) {
+            device->target->device_destroy(device);
         }
     }
     const llmir_allocator_t allocator = runtime->allocator;
@@ -89,48 +90,51 @@ void llmir_runtime_log(const llmir_runtime_t* runtime, llmir_log_level_t level, 
     }
 }
 
-/* The device of one target, made at its first use. */
-static llmir_status_t open_device(llmir_runtime_t* runtime,
-                                  uint32_t index,
-                                  llmir_device_t** out_device,
-                                  llmir_error_t* error) {
+/* The device that was made for this wish, or a free place for it; NULL: neither. */
+static llmir_runtime_slot_t* find_slot(llmir_runtime_t* runtime,
+                                       const llmir_target_t* target,
+                                       const llmir_device_wish_t* wish) {
+    for (uint32_t i = 0; i < LLMIR_RUNTIME_MAX_DEVICES; ++i) {
+        llmir_runtime_slot_t* slot = &runtime->devices[i];
+        if (slot->device == NULL ||
+            (slot->device->target == target && strcmp(slot->wish.name, wish->name) == 0 &&
+             slot->wish.no_software == wish->no_software)) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+llmir_status_t llmir_runtime_device(llmir_runtime_t* runtime,
+                                    uint32_t index,
+                                    const llmir_device_wish_t* wish,
+                                    llmir_device_t** out_device,
+                                    llmir_error_t* error) {
     const llmir_target_t* target = llmir_target_registry[index];
-    const llmir_device_options_t options = {.allocator = runtime->allocator,
-                                            .thread_count = runtime->thread_count,
-                                            .cpu_level_max = runtime->cpu_level_max,
-                                            .executor = runtime->executor,
-                                            .log = runtime->log,
-                                            .log_user = runtime->log_user};
-    if (runtime->devices[index] == NULL) {
+    const llmir_device_options_t options = {
+        .allocator = runtime->allocator,
+        .thread_count = runtime->thread_count,
+        .cpu_level_max = runtime->cpu_level_max,
+        .executor = runtime->executor,
+        .log = runtime->log,
+        .log_user = runtime->log_user,
+        .device_name = wish->name[0] != '\0' ? wish->name : NULL,
+        .no_software = wish->no_software};
+    llmir_runtime_slot_t* slot = find_slot(runtime, target, wish);
+    *out_device = NULL;
+    if (slot == NULL) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "a runtime has %u devices at most",
+                          LLMIR_RUNTIME_MAX_DEVICES);
+    }
+    if (slot->device == NULL) {
         if (!llmir_target_is_complete(target)) {
             return llmir_fail(error, LLMIR_STATUS_INTERNAL, "target %u: its table is incomplete",
                               index);
         }
         LLMIR_TRY(target->probe(&options, error));
-        LLMIR_TRY(target->device_create(&options, &runtime->devices[index], error));
+        LLMIR_TRY(target->device_create(&options, &slot->device, error));
+        slot->wish = *wish;
     }
-    *out_device = runtime->devices[index];
+    *out_device = slot->device;
     return LLMIR_STATUS_OK;
-}
-
-llmir_status_t llmir_runtime_device(llmir_runtime_t* runtime,
-                                    const char* name,
-                                    llmir_device_t** out_device,
-                                    llmir_error_t* error) {
-    const int any = name == NULL || strcmp(name, "auto") == 0;
-    llmir_status_t status = LLMIR_STATUS_NOT_FOUND;
-    *out_device = NULL;
-    for (uint32_t i = 0; i < llmir_target_registry_count; ++i) {
-        if (!any && strcmp(name, llmir_target_registry[i]->name) != 0) {
-            continue;
-        }
-        status = open_device(runtime, i, out_device, error);
-        /* A target that does not work here makes room for the next one; lack of memory does not. */
-        if (status != LLMIR_STATUS_UNSUPPORTED) {
-            return status;
-        }
-    }
-    return status == LLMIR_STATUS_NOT_FOUND
-               ? llmir_fail(error, status, "device '%.32s': not part of this build", name)
-               : status;
 }

@@ -7,6 +7,20 @@
 /* More threads are surely a mistake. */
 #define LLMIR_RUNTIME_MAX_THREADS 256u
 
+/* Most devices that models of one runtime run on. */
+#define LLMIR_RUNTIME_MAX_DEVICES 8u
+
+/* Which device of a target is wanted: those of one runtime that were wished for alike are one. */
+typedef struct llmir_device_wish {
+    char name[32];        /* part of its name; "": the best */
+    uint32_t no_software; /* 1: not a device that is a program on the processor */
+} llmir_device_wish_t;
+
+typedef struct llmir_runtime_slot {
+    llmir_device_t* device; /* NULL: free */
+    llmir_device_wish_t wish;
+} llmir_runtime_slot_t;
+
 struct llmir_runtime {
     llmir_allocator_t allocator; /* resize is never NULL */
     llmir_log_fn log;
@@ -17,14 +31,15 @@ struct llmir_runtime {
     llmir_executor_t executor; /* run is NULL: own threads */
     llmir_trace_fn trace;      /* NULL: none */
     void* trace_user;
-    llmir_device_t* devices[LLMIR_TARGET_REGISTRY_MAX]; /* as the registry; NULL: not made yet */
+    llmir_runtime_slot_t devices[LLMIR_RUNTIME_MAX_DEVICES];
 };
 
-/* The device called `name` ("auto" or NULL: the first target that works), made if need be; it
- * belongs to the runtime. Errors: NOT_FOUND (no such target in this build), UNSUPPORTED,
- * OUT_OF_MEMORY. */
+/* The device of target `index` of the registry that is wished for, made if
+ * need be; it belongs to the runtime. Errors: UNSUPPORTED (with the reason),
+ * OUT_OF_MEMORY, CAPACITY. */
 llmir_status_t llmir_runtime_device(llmir_runtime_t* runtime,
-                                    const char* name,
+                                    uint32_t index,
+                                    const llmir_device_wish_t* wish,
                                     llmir_device_t** out_device,
                                     llmir_error_t* error);
 

@@ -16,7 +16,7 @@
 #include "llmir_bundle.h"
 #include "platform/platform.h"
 
-#define LLMIR_TARGET_ABI_VERSION 1u
+#define LLMIR_TARGET_ABI_VERSION 2u
 
 typedef struct llmir_target llmir_target_t;
 
@@ -39,6 +39,8 @@ typedef struct llmir_device_options {
     llmir_executor_t executor; /* CPU: run is NULL: threads of its own */
     llmir_log_fn log;          /* may be NULL */
     void* log_user;
+    const char* device_name; /* GPUs: the device whose name holds this; NULL: the best one */
+    uint32_t no_software;    /* GPUs: 1: not a device that is a program on the processor */
 } llmir_device_options_t;
 
 typedef struct llmir_device_caps {
@@ -49,6 +51,9 @@ typedef struct llmir_device_caps {
     uint32_t can_import;   /* buffer_import takes host memory without a copy */
     uint32_t import_bytes; /* of the allocator that an imported buffer takes: part of what a pool
                               announces */
+    uint32_t kv_types;     /* bit llmir_kv_storage_t: kernels can use such a cache */
+    uint32_t copies_batch; /* a submission's activations have room for the batch's arrays */
+    uint64_t buffer_bytes; /* of the largest buffer; 0: no limit but memory */
 } llmir_device_caps_t;
 
 /* One tensor of the bundle, in the order that operands count them. */
@@ -98,11 +103,43 @@ typedef struct llmir_batch {
     uint64_t window_offset; /* of page 0 in the buffer */
 } llmir_batch_t;
 
+/* Where the arrays of a batch lie when they are copied to a device, in bytes from the first. */
+typedef struct llmir_batch_arrays {
+    uint64_t tokens;
+    uint64_t positions;
+    uint64_t sequences;
+    uint64_t output_rows;
+    uint64_t page_table;
+    uint64_t window_table; /* empty without windows */
+    uint64_t bytes;        /* of all, a multiple of 64 */
+} llmir_batch_arrays_t;
+
+static inline llmir_batch_arrays_t llmir_batch_arrays(uint32_t token_count,
+                                                      uint32_t output_count,
+                                                      uint32_t sequence_count,
+                                                      uint32_t page_table_stride,
+                                                      int has_windows) {
+    const uint64_t tokens = (uint64_t)token_count * 4u;
+    const uint64_t table = (uint64_t)sequence_count * page_table_stride * 4u;
+    llmir_batch_arrays_t arrays;
+    arrays.tokens = 0;
+    arrays.positions = tokens;
+    arrays.sequences = 2u * tokens;
+    arrays.output_rows = 3u * tokens;
+    arrays.page_table = arrays.output_rows + (uint64_t)output_count * 4u;
+    arrays.window_table = arrays.page_table + table;
+    arrays.bytes = arrays.window_table + (has_windows ? table : 0u);
+    arrays.bytes = (arrays.bytes + 63u) & ~(uint64_t)63u;
+    return arrays;
+}
+
 typedef struct llmir_submission {
     llmir_program_t* program;
     const llmir_batch_t* batch;
     llmir_buffer_t* activations;  /* the slots, one after the other */
     const uint64_t* slot_offsets; /* [slot_count] in `activations`, multiples of 64 */
+    uint64_t batch_offset;        /* in `activations`: room for the arrays, if the device copies
+                                     them; a multiple of 64 */
     llmir_buffer_t* kv;           /* the pages */
     /* Not 0: stop within milliseconds, CANCELLED; NULL: never. */
     const llmir_atomic_u32_t* cancel;

@@ -44,6 +44,8 @@ INCLUDES = [
      FREESTANDING | INTRINSICS),
     ('targets/cpu/', ['targets/cpu/', 'targets/target.h', 'core/base/', 'platform/platform.h', 'quant/'] + HEADERS,
      LIBC | {'cpuid.h'}),
+    ('targets/vulkan/', ['targets/vulkan/', 'targets/gpu/', 'targets/target.h', 'core/base/', 'platform/', 'quant/']
+     + HEADERS, LIBC | {'vulkan/vulkan_core.h'}),
     # Other targets likewise: their own folder, and what GPUs share.
     ('targets/', ['targets/{part}/', 'targets/gpu/', 'targets/target.h', 'core/base/', 'platform/', 'quant/']
      + HEADERS, LIBC),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release, about six minutes on two cores
+#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release vulkan, about six minutes on two cores
 #   sh tests/run.sh clang ...    some stages: those, and every preset of CMakePresets.json
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
@@ -10,7 +10,8 @@ cd "$(dirname "$0")/.."
 . tests/packages.sh
 
 install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools make \
-    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file doxygen libmicrohttpd-dev libjansson-dev
+    libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file doxygen libmicrohttpd-dev libjansson-dev \
+    libvulkan-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools
 # Where there is no such package (Ubuntu), the test of the chat page is skipped.
 install_packages chromium chromium-driver || echo "warning: no Chromium: the chat page is not tested" >&2
 jobs=$(getconf _NPROCESSORS_ONLN)
@@ -64,7 +65,7 @@ cmocka_summary() {
 
 prepare_python
 prepare_model
-[ $# -gt 0 ] || set -- quickstart fuzz asan tsan release
+[ $# -gt 0 ] || set -- quickstart fuzz asan tsan release vulkan
 for name in "$@"; do
     echo "== $name"
     case $name in

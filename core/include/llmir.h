@@ -206,7 +206,8 @@ typedef enum llmir_model_flag {
 typedef struct llmir_model_options {
     uint32_t struct_size;
     uint32_t flags;     /* llmir_model_flag_t */
-    const char* device; /* "auto" (NULL), "cpu" */
+    const char* device; /* "auto" (NULL): the best one that works; "cpu", "vulkan"; or a part of a
+                           GPU's name */
 } llmir_model_options_t;
 #define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL}
 
@@ -271,6 +272,27 @@ typedef struct llmir_model_info {
 LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_get_info(const llmir_model_t* model,
                                                                llmir_model_info_t* inout_info,
                                                                llmir_error_t* error);
+
+/* What became of one kind of device when the model was loaded. */
+typedef struct llmir_device_report {
+    uint32_t struct_size;
+    uint32_t is_taken;  /* 1: the model runs on it */
+    int32_t status;     /* llmir_status_t: OK if it is taken or was not tried */
+    const char* target; /* "cpu", "vulkan"; the strings are owned by the model */
+    const char* device; /* its name; "" if none was found */
+    const char* reason; /* why it was not taken; "" if it was */
+} llmir_device_report_t;
+
+/* Tells of the kinds of device that this build knows, in the order in which "auto" tries them, why
+ * each was taken or not: no driver, no device, no code in the bundle, too little memory, or a
+ * self-test that failed.
+ *   index  from 0; NOT_FOUND behind the last kind.
+ * Errors: INVALID_ARGUMENT, NOT_FOUND. Threads: any. Since 0.1. */
+LLMIR_API LLMIR_MUST_CHECK llmir_status_t
+llmir_model_device_report(const llmir_model_t* model,
+                          uint32_t index,
+                          llmir_device_report_t* inout_report,
+                          llmir_error_t* error);
 
 /* ---- Memory, announced before it is taken ---- */
 

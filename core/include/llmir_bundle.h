@@ -642,4 +642,72 @@ typedef struct llmir_code_record {
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_code_record_t, 72);
 #define LLMIR_CODE_RECORD_BYTES_MIN 64u /* before kernel ABI 4: without a fingerprint */
 
+/* ---- CODE for GPUs ---- */
+/* The image of a GPU's CODE section: a module with one function for each way to run a variant. An
+ * entry of the code record is 1 + the index of the variant's first function; `next` chains the
+ * others. The function called f<index> takes
+ *
+ *   binding 0 .. 5   the operands that the variant's kernel has; a KV operand is the whole buffer
+ *   binding 6        the arrays of the batch
+ *   words            LLMIR_GPU_WORD_COUNT of them: push constants, or behind the buffers' addresses
+ *
+ * All buffers are arrays of 32-bit words. A workgroup has `threads` threads along x; the grid is
+ * grid_x by the rows of the dispatch over `rows`. */
+typedef enum llmir_gpu_word {
+    LLMIR_GPU_WORD_OFFSET = 0,  /* 6 words: where operand i begins in its binding */
+    LLMIR_GPU_WORD_STRIDE = 6,  /* 6 words: from a row of operand i to the next */
+    LLMIR_GPU_WORD_ROWS = 12,   /* rows of the dispatch: T or R */
+    LLMIR_GPU_WORD_FIRST = 13,  /* first weight row that the binding holds */
+    LLMIR_GPU_WORD_HELD = 14,   /* weight rows that it holds */
+    LLMIR_GPU_WORD_PAGE = 15,   /* words of a KV page */
+    LLMIR_GPU_WORD_LAYER = 16,  /* from the start of the pages to the layer's keys in page 0 */
+    LLMIR_GPU_WORD_VALUES = 17, /* from a layer's keys in a page to its values */
+    LLMIR_GPU_WORD_TABLE = 18,  /* in binding 6: page table of the layer */
+    LLMIR_GPU_WORD_TABLE_STRIDE = 19,
+    LLMIR_GPU_WORD_POSITIONS = 20, /* in binding 6, as the next three */
+    LLMIR_GPU_WORD_SEQUENCES = 21,
+    LLMIR_GPU_WORD_TOKENS = 22,
+    LLMIR_GPU_WORD_OUTPUT_ROWS = 23,
+} llmir_gpu_word_t;
+#define LLMIR_GPU_WORD_COUNT 24u
+#define LLMIR_GPU_BATCH_BINDING 6u
+#define LLMIR_GPU_BINDING_COUNT 7u
+
+/* What a device is tuned like. */
+typedef enum llmir_gpu_class {
+    LLMIR_GPU_CLASS_ANY = 0,
+    LLMIR_GPU_CLASS_SOFTWARE = 1, /* subgroups are a processor's vector registers */
+    LLMIR_GPU_CLASS_PARALLEL = 2, /* thousands of threads at once */
+} llmir_gpu_class_t;
+
+/* Levels of Vulkan code: what a module needs beyond Vulkan 1.1. */
+typedef enum llmir_vulkan_level {
+    LLMIR_VULKAN_LEVEL_BASE = 0x101,
+    LLMIR_VULKAN_LEVEL_DOT = 0x102, /* 16-bit floats and integers, packed integer dot products */
+} llmir_vulkan_level_t;
+
+typedef struct llmir_gpu_image {
+    uint32_t record_bytes;
+    uint32_t function_count;
+    uint32_t function_offset; /* of llmir_gpu_function_t[function_count], from the image's start */
+    uint32_t binary_offset;   /* SPIR-V, PTX or an ELF; multiple of 4 */
+    uint32_t binary_bytes;
+    uint32_t reserved[3];
+} llmir_gpu_image_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_image_t, 32);
+
+#define LLMIR_GPU_ANY UINT32_MAX
+
+typedef struct llmir_gpu_function {
+    uint32_t threads;
+    uint32_t grid_x;
+    uint32_t rows;         /* rows of the dispatch that a workgroup takes */
+    uint32_t rows_min;     /* of a dispatch, for which it is meant */
+    uint32_t weight_rows;  /* weight rows that a workgroup along x takes; 0: not a share of them */
+    uint32_t kv_type;      /* llmir_kv_storage_t, LLMIR_GPU_ANY: no cache, or any */
+    uint32_t device_class; /* llmir_gpu_class_t */
+    uint32_t next;         /* 1 + index of another function of the variant; 0: none */
+} llmir_gpu_function_t;
+LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_function_t, 32);
+
 #endif /* LLMIR_BUNDLE_H */

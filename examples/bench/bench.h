@@ -58,7 +58,7 @@ typedef struct bench_result {
 typedef struct bench_report {
     double load_ms, first_token_ms;
     uint64_t arena_bytes;
-    const char* device;
+    char device[64];
     char code[64];
     uint32_t threads;
     bench_roofline_t roofline;

@@ -212,7 +212,7 @@ llmir_status_t bench_run(const bench_options_t* options,
     state.model = opened.model;
     inout_report->load_ms = opened.load_ms;
     inout_report->threads = llmir_runtime_thread_count(opened.runtime);
-    inout_report->device = "cpu";
+    snprintf(inout_report->device, sizeof(inout_report->device), "%s", opened.info.device);
     snprintf(inout_report->code, sizeof(inout_report->code), "%s", opened.info.code);
     status = prepare(&state, &opened.info, inout_report, error);
     if (status == LLMIR_STATUS_OK) {

@@ -35,7 +35,7 @@ static const char usage[] =
     "  --logprobs N         print log-probabilities, and the N likeliest tokens, to standard "
     "error\n"
     "  --threads N          threads that compute (one per core)\n"
-    "  --device NAME        auto, cpu\n"
+    "  --device NAME        auto, cpu, vulkan, or a part of a GPU's name\n"
     "  --context N          tokens of the conversation (4096 or the model's context, whichever is "
     "less)\n"
     "  --kv TYPE            storage of the conversation: " OPEN_KV_NAMES

@@ -181,4 +181,11 @@ void chat_print_statistics(const chat_t* chat, const chat_statistics_t* statisti
     if (chat->opened.info.code_reason[0] != '\0') {
         fprintf(stderr, "the bundle's code is not used: %s\n", chat->opened.info.code_reason);
     }
+    llmir_device_report_t report = {.struct_size = sizeof(report)};
+    for (uint32_t i = 0;
+         llmir_model_device_report(chat->opened.model, i, &report, NULL) == LLMIR_STATUS_OK; ++i) {
+        if (report.status != LLMIR_STATUS_OK) {
+            fprintf(stderr, "%s is not used: %s\n", report.target, report.reason);
+        }
+    }
 }

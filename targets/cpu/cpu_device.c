@@ -75,5 +75,6 @@ void llmir_cpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
         .thread_count = llmir_cpu_pool_thread_count(device->pool),
         .can_import = 1,
         .import_bytes = (uint32_t)LLMIR_CPU_BUFFER_BYTES,
+        .kv_types = UINT32_MAX,
     };
 }

@@ -2,6 +2,7 @@
 
 #include "llmir/Conversion/Passes.h"
 #include "llmir/Dialect/Exec/ExecDialect.h"
+#include "llmir/GpuKernels/GpuKernels.h"
 #include "llmir/Transforms/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -12,6 +13,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry
       .insert<mlir::func::FuncDialect, mlir::llmir::LLMIRDialect, mlir::llmir_exec::ExecDialect>();
+  llmir::compiler::registerGpuDialects(registry);
   mlir::registerTransformsPasses(); // canonicalize, cse, symbol-dce, ...
   mlir::llmir::registerLLMIRPasses();
   mlir::llmir::registerLLMIRConversionPasses();

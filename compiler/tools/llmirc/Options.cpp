@@ -90,29 +90,50 @@ template <typename Names> Error oneOf(StringRef option, StringRef value, const N
                     "', known: " + join(known, ", "));
 }
 
-/// "cpu", "cpu:none" or "cpu:NAME[,NAME...]", a name being a level, a processor or "all".
-Error parseTarget(StringRef value, std::optional<std::vector<const CpuLevel *>> &out) {
-  auto [target, list] = value.split(':');
-  if (target != "cpu")
-    return usageError("option '--target': unknown target '" + target + "', known: cpu");
-  out.reset();
-  if (value == "cpu")
+/// The levels named behind "cpu:", in their own order, each once.
+Error parseLevels(ArrayRef<StringRef> names, std::vector<const CpuLevel *> &levels) {
+  if (names.size() == 1 && names.front() == "none")
     return Error::success();
-  std::vector<const CpuLevel *> levels;
-  SmallVector<StringRef> names;
-  if (list != "none")
-    list.split(names, ',');
   const SmallVector<StringRef> processors = processorNames();
   for (StringRef name : names)
     if (name != "all" && !is_contained(processors, name) && !findCpuLevel(name))
       return usageError("option '--target': unknown level '" + name + "', known: none, all, " +
                         join(processors, ", ") + ", " + levelNames());
-  for (const CpuLevel &level : cpuLevels()) // in their own order, each once
+  for (const CpuLevel &level : cpuLevels())
     if (is_contained(names, level.name) || is_contained(names, level.processor) ||
         is_contained(names, "all"))
       levels.push_back(&level);
-  out = std::move(levels);
   return Error::success();
+}
+
+/// "cpu[:none|:NAME[,NAME...]][,vulkan]", a name being a level, a processor or "all". Levels stay
+/// open if the processor is there without names.
+Error parseTarget(StringRef value, std::optional<std::vector<const CpuLevel *>> &out,
+                  Options &options) {
+  SmallVector<StringRef> parts, names;
+  value.split(parts, ',');
+  bool isCpu = false, takesNames = false;
+  options.vulkan = false;
+  for (StringRef part : parts) {
+    auto [target, name] = part.split(':');
+    if (target == "cpu") {
+      isCpu = true;
+      takesNames = part.contains(':');
+      if (takesNames)
+        names.push_back(name);
+    } else if (part == "vulkan") {
+      options.vulkan = true;
+      takesNames = false;
+    } else if (takesNames) {
+      names.push_back(part);
+    } else {
+      return usageError("option '--target': unknown target '" + part + "', known: cpu, vulkan");
+    }
+  }
+  out.reset();
+  if (isCpu && names.empty())
+    return Error::success();
+  return parseLevels(names, out.emplace());
 }
 
 /// Where no levels were named: those of the processor that the output is for.
@@ -178,7 +199,7 @@ Error parseValueOption(Arguments &arguments, Options &options,
     options.activations = value;
     return oneOf(name, value, known);
   } else if (name == "--target") {
-    return parseTarget(value, levels);
+    return parseTarget(value, levels, options);
   } else if (name == "--emit") {
     return parseEmit(value, options.emit);
   } else if (name == "--object-for") {
@@ -271,12 +292,12 @@ std::string usageText() {
          "  --activations KIND        inputs of products with integer weights: mixed (default), "
          "int8 "
          "(fastest), int16\n"
-         "  --target cpu[:NAMES]      code for processors or their levels, comma-separated; cpu: "
-         "all "
-         "levels\n"
-         "                            of this machine's processor (default); cpu:all; cpu:none: no "
-         "code\n" +
+         "  --target TARGETS          comma-separated (default: cpu):\n"
+         "                            cpu[:NAMES]: code for processors or their levels; cpu: all "
+         "levels of\n"
+         "                            this machine's processor; cpu:all; cpu:none: no code\n" +
          processorLines() +
+         "                            vulkan: code for Vulkan devices\n"
          "  --context N               positions that the model is used with (default: as trained)\n"
          "  --emit KIND               bundle (default); object: OUT.o with the bundle in it, and "
          "OUT.h; "

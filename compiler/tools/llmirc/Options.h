@@ -23,10 +23,11 @@ struct Options {
   std::string quantize = "keep";
   std::string activations = "mixed";
   std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
+  bool vulkan = false;                  ///< code for Vulkan devices
   uint32_t contextCount = 0;            ///< 0: what the model was trained for
   Emit emit = Emit::Bundle;
   const ObjectMachine *objectFor = nullptr; ///< of Emit::Object; never null then
-  std::string dumpAfter;    ///< name of a pass; empty: none
+  std::string dumpAfter;                    ///< name of a pass; empty: none
   std::string chatTemplate; ///< name of a known template or a file; empty: the model's own
   bool quiet = false;
   bool help = false;

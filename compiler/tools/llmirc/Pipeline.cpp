@@ -45,6 +45,7 @@ private:
   Error emitPlan();
   Error addTables();
   Error addCode();
+  Error addVulkanCode();
   Error writeBundle();
   Error writeObjectHeader(const ObjectFrame &frame);
 
@@ -146,6 +147,22 @@ Error Compilation::addCode() {
   return Error::success();
 }
 
+Error Compilation::addVulkanCode() {
+  if (!options.vulkan)
+    return Error::success();
+  progress.show("generating code for Vulkan");
+  GpuCodeOptions codeOptions;
+  codeOptions.planHash = hashBytes(program.plan);
+  codeOptions.pageTokens = program.summary.pageTokens;
+  auto codes = compileVulkanCode(program.variants, codeOptions);
+  if (!codes)
+    return codes.takeError();
+  report.gpuCodes = std::move(*codes);
+  for (const GpuCode &code : report.gpuCodes)
+    writer.add({LLMIR_SECTION_CODE, LLMIR_SECTION_TARGET_VULKAN, code.level}, code.section);
+  return Error::success();
+}
+
 Error Compilation::writeBundle() {
   auto packer = WeightPacker::create(model, program.tensors);
   if (!packer)
@@ -160,6 +177,8 @@ Error Compilation::writeBundle() {
     return error;
   writer.add({LLMIR_SECTION_PLAN}, program.plan);
   if (Error error = addCode())
+    return error;
+  if (Error error = addVulkanCode())
     return error;
   writer.addStream({LLMIR_SECTION_WEIGHTS}, [&](BundleWriter::Sink sink) {
     return packer->write(

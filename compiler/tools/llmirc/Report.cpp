@@ -52,17 +52,27 @@ StringRef levelName(uint32_t id) {
   return level == cpuLevels().end() ? "?" : level->name;
 }
 
+StringRef vulkanLevelName(uint32_t level) {
+  return level == LLMIR_VULKAN_LEVEL_DOT ? "vulkan-dot" : "vulkan";
+}
+
 /// "WEIGHTS", "CODE v3".
 std::string sectionName(const SectionKey &key) {
   static constexpr const char *names[] = {"",     "MODEL", "TOKENIZER", "CHAT",   "WEIGHTS",
                                           "PLAN", "CODE",  "SELFTEST",  "REPORT", "SIGNATURE"};
   std::string name = names[key.kind];
   if (key.kind == LLMIR_SECTION_CODE)
-    name += " " + levelName(key.level).str();
+    name += " " + (key.target == LLMIR_SECTION_TARGET_VULKAN ? vulkanLevelName(key.level)
+                                                             : levelName(key.level))
+                      .str();
   return name;
 }
 
 void printCode(raw_ostream &stream, const Report &report) {
+  for (const GpuCode &code : report.gpuCodes)
+    printLine(stream, &code == &report.gpuCodes.front() ? "GPU code" : "",
+              formatv("{0,-10} {1,8}  {2} kernels, {3:f2} s", vulkanLevelName(code.level),
+                      formatBytes(code.binary.size()), code.functions, code.seconds));
   if (report.codes.empty()) {
     printLine(stream, "code", "none: the built-in kernels run");
     return;
@@ -103,6 +113,8 @@ std::string reportJson(const Options &options, const ImportedModel &model,
   json::Array levels;
   for (const CpuLevel *level : options.levels)
     levels.push_back(level->name);
+  if (options.vulkan)
+    levels.push_back("vulkan");
   json::Object root{{"compiler", formatv("llmirc {0}.{1}.{2}", LLMIR_VERSION_MAJOR,
                                          LLMIR_VERSION_MINOR, LLMIR_VERSION_PATCH)
                                      .str()},

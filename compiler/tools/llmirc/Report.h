@@ -4,6 +4,7 @@
 
 #include "Options.h"
 #include "llmir/Bundle/BundleWriter.h"
+#include "llmir/GpuKernels/GpuKernels.h"
 #include "llmir/Import/ImportedModel.h"
 #include "llmir/Plan/PlanBuilder.h"
 #include "llmir/Weights/WeightPacker.h"
@@ -26,6 +27,7 @@ struct Report {
   std::vector<WeightConversion> conversions;
   std::vector<WrittenSection> sections;
   std::vector<CpuCode> codes;
+  std::vector<GpuCode> gpuCodes;
   uint64_t parameterCount = 0;
   uint64_t weightBytes = 0; ///< of all tensors' data
   uint64_t fileBytes = 0;

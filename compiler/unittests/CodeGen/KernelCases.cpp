@@ -87,6 +87,21 @@ private:
     target.rowBytes[operand] = 0;
   }
 
+  /// Wide rows from rows of twice the columns: sums of 256 * high + low.
+  void widenSums(Memory &memory, uint32_t rowBytes, uint32_t columns, uint32_t group) {
+    for (size_t row = 0; row < memory.bytes(); row += rowBytes)
+      for (uint32_t g = 0; g < columns / group; ++g) {
+        int32_t sum = 0;
+        for (uint32_t c = g * group; c < (g + 1) * group; ++c) {
+          auto high = static_cast<int8_t>(memory.data()[row + c]);
+          auto low = static_cast<int8_t>(memory.data()[row + columns + c]);
+          sum += 256 * high + low;
+        }
+        std::memcpy(memory.data() + row + llmir_q8_sum_offset(2 * columns, group) + g * 4, &sum,
+                    4);
+      }
+  }
+
   /// Q8 rows with sums that agree with the values.
   void setQ8(KernelCase &target, unsigned operand, uint32_t rows, uint32_t columns,
              uint32_t group) {
@@ -256,7 +271,9 @@ void Builder::addLinear() {
                                 shape.extent, shape.outColumn, stride, shape.softCap});
       if (isInteger)
         setQ8(linear, 0, tokenCount, isWide ? 2 * shape.columns : shape.columns, group);
-      else
+      if (isInteger && isWide)
+        widenSums(linear.operands[0], linear.rowBytes[0], shape.columns, group);
+      if (!isInteger)
         setF32(linear, 0, tokenCount, shape.columns);
       uint32_t weightRows = isGated ? 2 * ((shape.rows + 15) / 16 * 16) : shape.rows;
       setWeights(linear, 1, layout, group, weightRows, shape.columns);

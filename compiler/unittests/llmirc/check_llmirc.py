@@ -9,6 +9,7 @@ error, nothing on standard output, and no file at the output's place."""
 
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -74,7 +75,7 @@ class Usage(TestCase):
         self.assert_fails(2, "keep, q4, q8, f16, f32", "m.gguf", "-o", self.out, "--quantize", "q5")
 
     def test_unknown_target_and_level_list_the_known(self):
-        self.assert_fails(2, "known: cpu", "m.gguf", "-o", self.out, "--target", "vulkan")
+        self.assert_fails(2, "known: cpu, vulkan", "m.gguf", "-o", self.out, "--target", "tpu")
         self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")
         self.assert_fails(2, "''", "m.gguf", "-o", self.out, "--target", "cpu:")
 
@@ -176,6 +177,17 @@ class Compile(TestCase):
             self.compile("--target", target, "--quiet")
             self.assertEqual(section_levels(self.out.read_bytes()), levels)
 
+    def test_vulkan_code_is_valid(self):
+        self.compile("--target", "vulkan,cpu:v3", "--quiet")
+        self.assertEqual(section_levels(self.out.read_bytes()), [0x101, 0x102, 0x103])
+        if not shutil.which("spirv-val"):
+            self.skipTest("no spirv-val")
+        for name, module in spirv_modules(self.out.read_bytes()):
+            path = self.folder / f"{name}.spv"
+            path.write_bytes(module)
+            result = subprocess.run(["spirv-val", "--target-env", "vulkan1.1", path], capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_plan_and_mlir_are_text(self):
         for emit, fragment in (("plan", "llmir_exec."), ("mlir", "llmir.")):
             result = run(MODEL, "--emit", emit)
@@ -196,6 +208,18 @@ def section_levels(bundle):
     (table,) = struct.unpack_from("<Q", bundle, 32)
     sections = (struct.unpack_from("<III", bundle, table + 64 * i) for i in range(count))
     return sorted(level for kind, _, level in sections if kind == 6)
+
+
+def spirv_modules(bundle):
+    """Level and SPIR-V of each CODE section for Vulkan: llmir_code_record_t, llmir_gpu_image_t."""
+    (count,) = struct.unpack_from("<I", bundle, 20)
+    (table,) = struct.unpack_from("<Q", bundle, 32)
+    for i in range(count):
+        kind, target, level, _, offset, _ = struct.unpack_from("<IIIIQQ", bundle, table + 64 * i)
+        if kind == 6 and target == 2:
+            image = offset + struct.unpack_from("<Q", bundle, offset + 16)[0]
+            start, size = struct.unpack_from("<II", bundle, image + 12)
+            yield level, bundle[image + start:image + start + size]
 
 
 def make_model(script, path):

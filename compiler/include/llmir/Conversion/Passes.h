@@ -2,7 +2,11 @@
 #ifndef LLMIR_CONVERSION_PASSES_H
 #define LLMIR_CONVERSION_PASSES_H
 
+#include "llmir/Dialect/Gpu/GpuDialect.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
 #include "mlir/Pass/Pass.h"
 
 namespace mlir::llmir {

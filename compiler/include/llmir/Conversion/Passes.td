@@ -27,4 +27,41 @@ def ExecToLLVMPass : Pass<"llmir-exec-to-llvm", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def ExecToGpuPass : Pass<"llmir-exec-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "build the GPU kernels of a program's variants";
+  let description = [{
+    Replaces the module's program, and the tensors that it names, by a gpu.module with the functions of each distinct
+    variant. How the host chooses among them is not part of the module: see `llmir_gpu_function_t`.
+
+    ```
+    llmir_exec.program @forward ... { %0 = llmir_exec.variant gate {dim = 1536 : i32, gate = "silu"} ... }
+      ==>
+    gpu.module @kernels {
+      gpu.func @f0(%in: memref<?xi32, ...>, %out: memref<?xi32, ...>) kernel { ... }
+    }
+    ```
+  }];
+  let options = [Option<"dot4", "dot4", "bool", "false", "the device has packed integer dot products">,
+                 Option<"halves", "halves", "bool", "false", "the device has 16-bit floats and integers">];
+  let dependentDialects = ["::mlir::gpu::GPUDialect", "::mlir::llmir_gpu::GpuDialect"];
+}
+
+def GpuToSpirvPass : Pass<"llmir-gpu-to-spirv", "::mlir::ModuleOp"> {
+  let summary = "lower GPU kernels to SPIR-V 1.3 for Vulkan";
+  let description = [{
+    Binding i of a kernel becomes descriptor set 0, binding i; parameter words become push constants.
+
+    ```
+    gpu.func @f0(%in: memref<?xi32, ...>) kernel { %0 = llmir_gpu.parameter 12 ... }
+      ==>
+    spirv.module Logical GLSL450 requires #spirv.vce<v1.3, ...> {
+      spirv.EntryPoint "GLCompute" @f0, ...
+    }
+    ```
+  }];
+  let options = [Option<"dot4", "dot4", "bool", "false", "as of llmir-exec-to-gpu">,
+                 Option<"halves", "halves", "bool", "false", "as of llmir-exec-to-gpu">];
+  let dependentDialects = ["::mlir::spirv::SPIRVDialect"];
+}
+
 #endif // LLMIR_CONVERSION_PASSES

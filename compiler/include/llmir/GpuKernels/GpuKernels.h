@@ -1,0 +1,80 @@
+//===- GpuKernels.h - The kernels of a plan for GPUs ----------------------===//
+//
+// Every variant of a program becomes one or a few functions of a gpu.module, written once for all
+// kinds of GPU. Lowering to SPIR-V, PTX or HSACO is the business of the files beside this one.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LLMIR_GPUKERNELS_GPUKERNELS_H
+#define LLMIR_GPUKERNELS_GPUKERNELS_H
+
+#include "llmir/CodeGen/CpuCodeGen.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace llmir::compiler {
+
+/// What kernels are generated for.
+struct GpuTarget {
+  bool dot4 = false;        ///< llmir_gpu.dot4 is one instruction
+  bool halfFloats = false;  ///< f16 and i16 values
+  bool staticSizes = false; ///< buffers are static memrefs: for targets with bare pointers
+  uint32_t pageTokens = 0;  ///< of the plan: positions of a KV page
+};
+
+/// Tiles of one class of devices: the one table of what kernels are tuned by.
+struct GpuTiles {
+  uint32_t deviceClass;      ///< llmir_gpu_class_t
+  uint32_t rowThreads;       ///< of a workgroup that takes a row: norms, embedding, heads
+  uint32_t slices;           ///< parts of the columns that a matrix product sums apart
+  uint32_t vectorPanels;     ///< output panels of a workgroup, few tokens
+  uint32_t matrixPanels;     ///< many tokens; threads are sixteen times that
+  uint32_t matrixTokens;     ///< tokens that a thread of those takes
+  uint32_t matrixMin;        ///< tokens from which that is used
+  uint32_t attentionThreads; ///< of a workgroup for one query head of one token
+};
+
+llvm::ArrayRef<GpuTiles> gpuTiles();
+
+/// What the host must know to run the kernels of a program.
+struct GpuFunctions {
+  std::vector<llmir_gpu_function_t> functions; ///< function i is called f<i>
+  std::vector<uint32_t> entries;               ///< per variant: 1 + its first function
+};
+
+/// Name of a function: "f3".
+std::string gpuFunctionName(size_t function);
+
+/// The dialects of kernels, and of what they are lowered to.
+void registerGpuDialects(mlir::DialectRegistry &registry);
+
+/// Adds the kernels of `variants` to `module` as one gpu.module; equal variants share functions.
+llvm::Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module,
+                                              llvm::ArrayRef<KernelVariant> variants,
+                                              const GpuTarget &target);
+
+struct GpuCodeOptions {
+  /// Hash of the PLAN section that the code belongs to.
+  std::array<uint8_t, LLMIR_BUNDLE_HASH_BYTES> planHash{};
+  uint32_t pageTokens = 0;
+};
+
+/// A CODE section for one kind of GPU.
+struct GpuCode {
+  uint32_t target = 0;          ///< llmir_section_target_t
+  uint32_t level = 0;           ///< llmir_vulkan_level_t or an architecture
+  std::vector<uint8_t> binary;  ///< SPIR-V, PTX or HSACO
+  std::vector<uint8_t> section; ///< llmir_code_record_t, entries, image
+  uint32_t functions = 0;
+  double seconds = 0;
+};
+
+/// Replaces the kernels of `module` by a spirv.module for SPIR-V 1.3.
+llvm::Error lowerToSpirv(mlir::ModuleOp module, const GpuTarget &target);
+
+/// SPIR-V of every Vulkan level.
+llvm::Expected<std::vector<GpuCode>> compileVulkanCode(llvm::ArrayRef<KernelVariant> variants,
+                                                       const GpuCodeOptions &options);
+
+} // namespace llmir::compiler
+
+#endif // LLMIR_GPUKERNELS_GPUKERNELS_H

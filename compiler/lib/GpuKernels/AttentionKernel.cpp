@@ -1,0 +1,174 @@
+//===- AttentionKernel.cpp - Attention over the paged cache ---------------===//
+//
+// A workgroup takes one query head of one token, and walks over the keys in pieces of 256: scores,
+// their maximum, exponentials, then the sum of values; pieces are merged as online softmax does it.
+// Pieces begin at multiples of 256, so that results do not depend on what else is in the batch.
+//
+//===----------------------------------------------------------------------===//
+#include "Kernels.h"
+#include "KvPlaces.h"
+
+namespace llmir::compiler {
+namespace {
+
+using Vals = KernelBuilder::Vals;
+
+constexpr uint32_t pieceKeys = 256;
+
+class Attention {
+public:
+  Attention(KernelBuilder &k, const llmir_attention_params_t &p, uint32_t threads, uint32_t storage)
+      : k(k), p(p), threads(threads), places(k, 1, storage, p.head_dim) {}
+  void build();
+
+private:
+  uint32_t pairs() const { return p.head_dim / 2; }
+  /// Pairs of elements that a thread keeps.
+  uint32_t kept() const { return (pairs() + threads - 1) / threads; }
+
+  void place();
+  Val score(Val position, Val sum);
+  Val scorePiece(Val piece);
+  void addPiece(Val piece, Vals &state);
+  Vals sumValues(Val piece);
+  void storeOut(const Vals &state);
+
+  KernelBuilder &k;
+  const llmir_attention_params_t &p;
+  uint32_t threads;
+  KvPlaces places;
+  Shared query, scores, scratch;
+  Val token, head, kvHead, sequence, firstKey, lastKey; ///< keys [firstKey, lastKey)
+};
+
+void Attention::place() {
+  query = k.shared(p.head_dim, true);
+  scores = k.shared(pieceKeys, true);
+  scratch = k.shared(threads, true);
+  token = k.groupY();
+  head = k.groupX();
+  kvHead = head / (p.q_heads / p.kv_heads);
+  sequence = k.load(batchBinding, k.word(LLMIR_GPU_WORD_SEQUENCES) + token);
+  lastKey = k.load(batchBinding, k.word(LLMIR_GPU_WORD_POSITIONS) + token) + 1;
+  firstKey = k.i32(0);
+  if (p.window != 0)
+    firstKey = k.select(lastKey < p.window, k.i32(0), lastKey - p.window);
+  Val from = k.rowBase(0, token) + head * p.head_dim;
+  k.loop(k.thread(), k.i32(p.head_dim), k.i32(threads),
+         [&](Val i) { k.store(query, i, k.loadF32(0, from + i)); });
+  k.barrier();
+}
+
+/// The score of a key from its sum of products; minus infinity if this token does not see it.
+Val Attention::score(Val position, Val sum) {
+  Val value = sum * k.f32(p.scale);
+  if (p.soft_cap != 0)
+    value = k.softCap(value, p.soft_cap);
+  Val nothing = k.asFloat(k.i32(static_cast<int32_t>(0xff800000)));
+  value = k.select(position < lastKey, value, nothing);
+  return p.window == 0 ? value : k.select(position < firstKey, nothing, value);
+}
+
+/// Leaves the scores of a piece in shared memory; returns the maximum of this thread's.
+Val Attention::scorePiece(Val piece) {
+  Val first = piece * pieceKeys;
+  Vals largest =
+      k.loop(k.thread(), k.i32(pieceKeys / 2), k.i32(threads),
+             Vals{k.asFloat(k.i32(static_cast<int32_t>(0xff800000)))}, [&](Val pair, Vals state) {
+               Val position = first + pair * 2;
+               // Keys behind the last have no page; they read those of the last one.
+               Val safe = k.umin(position, lastKey - 1);
+               Val keys = places.group(sequence, kvHead, safe).keys;
+               Val lanes = (safe % 16) / 2;
+               Vals sums = k.loop(k.i32(0), k.i32(p.head_dim), k.i32(1), Vals{k.f32(0), k.f32(0)},
+                                  [&](Val d, Vals sums) {
+                                    auto [even, odd] = places.loadKeys(keys, d, lanes);
+                                    Val q = k.load(query, d);
+                                    return Vals{k.fma(q, even, sums[0]), k.fma(q, odd, sums[1])};
+                                  });
+               Val even = score(position, sums[0]), odd = score(position + 1, sums[1]);
+               k.store(scores, pair * 2, even);
+               k.store(scores, pair * 2 + 1, odd);
+               return Vals{k.fmax(k.fmax(even, odd), state[0])};
+             });
+  return largest[0];
+}
+
+/// Sums of exponential * value over the keys of a piece, for the pairs of elements of this thread.
+Vals Attention::sumValues(Val piece) {
+  Val first = piece * pieceKeys;
+  Val begin = k.select(first < firstKey, firstKey - first, k.i32(0));
+  Val end = k.umin(lastKey - first, k.i32(pieceKeys));
+  return k.loop(begin, end, k.i32(1), Vals(2 * kept(), k.f32(0)), [&](Val key, Vals sums) {
+    Val position = first + key;
+    Val values = places.group(sequence, kvHead, position).values;
+    Val weight = k.load(scores, key);
+    for (uint32_t i = 0; i < kept(); ++i) {
+      Val pair = k.umin(k.thread() + i * threads, k.i32(pairs() - 1));
+      auto [even, odd] = places.loadValues(values, position % 16, pair);
+      sums[2 * i] = k.fma(weight, even, sums[2 * i]);
+      sums[2 * i + 1] = k.fma(weight, odd, sums[2 * i + 1]);
+    }
+    return sums;
+  });
+}
+
+/// Merges a piece into `state`: maximum, sum of exponentials, sums of values.
+void Attention::addPiece(Val piece, Vals &state) {
+  Val pieceMax = k.maxThreads(scratch, scorePiece(piece));
+  Val largest = k.fmax(state[0], pieceMax);
+  Vals sums =
+      k.loop(k.thread(), k.i32(pieceKeys), k.i32(threads), Vals{k.f32(0)}, [&](Val key, Vals sum) {
+        Val e = k.exp(k.load(scores, key) - largest);
+        k.store(scores, key, e);
+        return Vals{sum[0] + e};
+      });
+  Val pieceSum = k.sumThreads(scratch, sums[0]);
+  Val keep = k.exp(state[0] - largest);
+  Vals values = sumValues(piece);
+  k.barrier(); // before the scores of the next piece
+  state[0] = largest;
+  state[1] = k.fma(state[1], keep, pieceSum);
+  for (size_t i = 0; i < values.size(); ++i)
+    state[2 + i] = k.fma(state[2 + i], keep, values[i]);
+}
+
+void Attention::storeOut(const Vals &state) {
+  Val to = k.rowBase(2, token) + head * p.head_dim;
+  for (uint32_t i = 0; i < kept(); ++i) {
+    Val pair = k.thread() + i * threads;
+    k.when(pair < pairs(), [&] {
+      k.store(2, to + pair * 2, state[2 + 2 * i] / state[1]);
+      k.store(2, to + pair * 2 + 1, state[3 + 2 * i] / state[1]);
+    });
+  }
+}
+
+void Attention::build() {
+  place();
+  // The first maximum is finite, so that differences are numbers; every token sees a key.
+  Vals state{k.f32(-3.0e38), k.f32(0)};
+  state.append(2 * kept(), k.f32(0));
+  Val lastPiece = (lastKey + (pieceKeys - 1)) / pieceKeys;
+  state = k.loop(firstKey / pieceKeys, lastPiece, k.i32(1), state, [&](Val piece, Vals inner) {
+    addPiece(piece, inner);
+    return inner;
+  });
+  storeOut(state);
+}
+
+} // namespace
+
+void buildAttention(VariantFunctions &out, const llmir_attention_params_t &p) {
+  for (const GpuTiles &tiles : gpuTiles())
+    for (uint32_t storage : gpuKvStorages()) {
+      llmir_gpu_function_t function = rowFunction(tiles.attentionThreads, p.q_heads);
+      function.kv_type = storage;
+      function.device_class = tiles.deviceClass;
+      out.begin(function, {0, 1, 2, batchBinding});
+      Attention(out.kernel, p, tiles.attentionThreads, storage).build();
+      out.kernel.end();
+    }
+}
+
+} // namespace llmir::compiler

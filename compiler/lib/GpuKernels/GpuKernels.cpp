@@ -1,0 +1,119 @@
+//===- GpuKernels.cpp - The kernels of a plan for GPUs --------------------===//
+#include "llmir/GpuKernels/GpuKernels.h"
+#include "Kernels.h"
+#include "llmir/CodeGen/VariantModule.h"
+#include "llmir/Dialect/Gpu/GpuDialect.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
+#include "mlir/IR/Verifier.h"
+
+#include <cstring>
+
+using namespace llvm;
+
+namespace llmir::compiler {
+
+ArrayRef<GpuTiles> gpuTiles() {
+  // A software device runs a workgroup on one core, so it wants work for each thread; a parallel
+  // one wants threads, and few tokens leave it too few without slices.
+  static const GpuTiles tiles[] = {
+      {LLMIR_GPU_CLASS_SOFTWARE, /*rowThreads=*/64, /*slices=*/1, /*vectorPanels=*/4,
+       /*matrixPanels=*/4, /*matrixTokens=*/4, /*matrixMin=*/2, /*attentionThreads=*/32},
+      {LLMIR_GPU_CLASS_PARALLEL, /*rowThreads=*/64, /*slices=*/8, /*vectorPanels=*/1,
+       /*matrixPanels=*/4, /*matrixTokens=*/8, /*matrixMin=*/5, /*attentionThreads=*/128},
+  };
+  return tiles;
+}
+
+std::string gpuFunctionName(size_t function) { return "f" + std::to_string(function); }
+
+void registerGpuDialects(mlir::DialectRegistry &registry) {
+  registry.insert<mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect, mlir::gpu::GPUDialect,
+                  mlir::llmir_gpu::GpuDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect,
+                  mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect>();
+}
+
+llmir_gpu_function_t rowFunction(uint32_t threads, uint32_t gridX) {
+  llmir_gpu_function_t function = {};
+  function.threads = threads;
+  function.grid_x = gridX;
+  function.rows = 1;
+  function.rows_min = 1;
+  function.kv_type = LLMIR_GPU_ANY;
+  function.device_class = LLMIR_GPU_CLASS_ANY;
+  return function;
+}
+
+void VariantFunctions::begin(const llmir_gpu_function_t &function, ArrayRef<uint32_t> bindings) {
+  if (!isFirst)
+    functions.back().next = static_cast<uint32_t>(functions.size()) + 1;
+  isFirst = false;
+  kernel.begin(gpuFunctionName(functions.size()), function.threads, bindings);
+  functions.push_back(function);
+}
+
+namespace {
+
+template <typename Params> Params paramsOf(const KernelVariant &variant) {
+  Params params;
+  std::memcpy(&params, variant.params.data(), sizeof params);
+  return params;
+}
+
+void buildVariant(VariantFunctions &out, const KernelVariant &variant) {
+  switch (variant.kernel) {
+  case LLMIR_KERNEL_EMBED:
+    return buildEmbed(out, paramsOf<llmir_embed_params_t>(variant));
+  case LLMIR_KERNEL_ROPE_TABLE:
+    return buildRopeTable(out, paramsOf<llmir_rope_table_params_t>(variant));
+  case LLMIR_KERNEL_NORM:
+    return buildNorm(out, paramsOf<llmir_norm_params_t>(variant));
+  case LLMIR_KERNEL_QUANTIZE:
+    return buildQuantize(out, paramsOf<llmir_quantize_params_t>(variant));
+  case LLMIR_KERNEL_LINEAR:
+    return buildLinear(out, paramsOf<llmir_linear_params_t>(variant));
+  case LLMIR_KERNEL_QKV:
+    return buildQkv(out, paramsOf<llmir_qkv_params_t>(variant));
+  case LLMIR_KERNEL_ATTENTION:
+    return buildAttention(out, paramsOf<llmir_attention_params_t>(variant));
+  case LLMIR_KERNEL_GATE:
+    return buildGate(out, paramsOf<llmir_gate_params_t>(variant));
+  default:
+    llvm_unreachable("checkVariants refuses unknown kernels");
+  }
+}
+
+} // namespace
+
+Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module, ArrayRef<KernelVariant> variants,
+                                        const GpuTarget &target) {
+  if (Error error = checkVariants(variants))
+    return error;
+  module->setAttr(mlir::gpu::GPUDialect::getContainerModuleAttrName(),
+                  mlir::UnitAttr::get(module.getContext()));
+  auto builder = mlir::OpBuilder::atBlockEnd(module.getBody());
+  auto kernels = builder.create<mlir::gpu::GPUModuleOp>(module.getLoc(), "kernels");
+  KernelBuilder kernel(kernels, target);
+
+  GpuFunctions result;
+  const DistinctVariants distinct = findDistinct(variants);
+  std::vector<uint32_t> firsts;
+  for (size_t variant : distinct.representatives) {
+    firsts.push_back(static_cast<uint32_t>(result.functions.size()) + 1);
+    VariantFunctions out(kernel, result.functions);
+    buildVariant(out, variants[variant]);
+  }
+  for (size_t function : distinct.functionOf)
+    result.entries.push_back(firsts[function]);
+  if (mlir::failed(mlir::verify(module)))
+    return createStringError(inconvertibleErrorCode(), "GPU kernels: invalid module");
+  return result;
+}
+
+} // namespace llmir::compiler

@@ -1,0 +1,42 @@
+//===- Kernels.h - The kernel families, one file each ---------------------===//
+#ifndef LLMIR_LIB_GPUKERNELS_KERNELS_H
+#define LLMIR_LIB_GPUKERNELS_KERNELS_H
+
+#include "KernelBuilder.h"
+
+namespace llmir::compiler {
+
+/// Collects the functions of one variant.
+class VariantFunctions {
+public:
+  VariantFunctions(KernelBuilder &builder, std::vector<llmir_gpu_function_t> &functions)
+      : kernel(builder), functions(functions) {}
+
+  /// Begins a function; the caller builds its body and calls KernelBuilder::end. `bindings` may
+  /// name one twice.
+  void begin(const llmir_gpu_function_t &function, llvm::ArrayRef<uint32_t> bindings);
+
+  KernelBuilder &kernel;
+
+private:
+  std::vector<llmir_gpu_function_t> &functions;
+  bool isFirst = true;
+};
+
+/// A function that takes one row of a dispatch, whatever the device.
+llmir_gpu_function_t rowFunction(uint32_t threads, uint32_t gridX);
+
+void buildEmbed(VariantFunctions &out, const llmir_embed_params_t &params);
+void buildRopeTable(VariantFunctions &out, const llmir_rope_table_params_t &params);
+void buildNorm(VariantFunctions &out, const llmir_norm_params_t &params);
+void buildQuantize(VariantFunctions &out, const llmir_quantize_params_t &params);
+void buildLinear(VariantFunctions &out, const llmir_linear_params_t &params);
+void buildQkv(VariantFunctions &out, const llmir_qkv_params_t &params);
+void buildAttention(VariantFunctions &out, const llmir_attention_params_t &params);
+void buildGate(VariantFunctions &out, const llmir_gate_params_t &params);
+
+constexpr uint32_t batchBinding = LLMIR_GPU_BATCH_BINDING;
+
+} // namespace llmir::compiler
+
+#endif // LLMIR_LIB_GPUKERNELS_KERNELS_H

@@ -1,0 +1,256 @@
+//===- VulkanCode.cpp - GPU kernels to SPIR-V -----------------------------===//
+//
+// gpu.module -> spirv.module -> SPIR-V 1.3 with one entry point a function. Memory spaces become
+// storage classes first; then one conversion takes everything else, because the helpers of
+// llmir_gpu need types that the others have converted.
+//
+//===----------------------------------------------------------------------===//
+#include "llmir/Dialect/Gpu/GpuDialect.h"
+#include "llmir/GpuKernels/GpuKernels.h"
+
+#include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
+#include "mlir/Conversion/ControlFlowToSPIRV/ControlFlowToSPIRV.h"
+#include "mlir/Conversion/FuncToSPIRV/FuncToSPIRV.h"
+#include "mlir/Conversion/GPUToSPIRV/GPUToSPIRV.h"
+#include "mlir/Conversion/MathToSPIRV/MathToSPIRV.h"
+#include "mlir/Conversion/MemRefToSPIRV/MemRefToSPIRV.h"
+#include "mlir/Conversion/SCFToSPIRV/SCFToSPIRV.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVOps.h"
+#include "mlir/Dialect/SPIRV/IR/TargetAndABI.h"
+#include "mlir/Dialect/SPIRV/Transforms/Passes.h"
+#include "mlir/Dialect/SPIRV/Transforms/SPIRVConversion.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/SPIRV/Serialization.h"
+#include "mlir/Transforms/Passes.h"
+
+#include <chrono>
+#include <cstring>
+
+using namespace mlir;
+
+namespace llmir::compiler {
+namespace {
+
+struct ParameterToSpirv : OpConversionPattern<llmir_gpu::ParameterOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(llmir_gpu::ParameterOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    // All functions of a module share one block of push constants, so all name the same size.
+    Value value = spirv::getPushConstantValue(op, LLMIR_GPU_WORD_COUNT, op.getIndex(),
+                                              rewriter.getI32Type(), rewriter);
+    if (!value)
+      return rewriter.notifyMatchFailure(op, "no push constants here");
+    rewriter.replaceOp(op, value);
+    return success();
+  }
+};
+
+struct Dot4ToSpirv : OpConversionPattern<llmir_gpu::Dot4Op> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(llmir_gpu::Dot4Op op, OpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    auto format = spirv::PackedVectorFormatAttr::get(
+        op.getContext(), spirv::PackedVectorFormat::PackedVectorFormat4x8Bit);
+    Type type = rewriter.getI32Type();
+    Value dot =
+        rewriter.create<spirv::SDotOp>(op.getLoc(), type, adaptor.getA(), adaptor.getB(), format);
+    rewriter.replaceOpWithNewOp<spirv::IAddOp>(op, type, adaptor.getAcc(), dot);
+    return success();
+  }
+};
+
+spirv::TargetEnvAttr targetEnvironment(MLIRContext *context, const GpuTarget &target) {
+  using spirv::Capability;
+  using spirv::Extension;
+  SmallVector<Capability> capabilities{Capability::Shader};
+  SmallVector<Extension> extensions{Extension::SPV_KHR_storage_buffer_storage_class};
+  if (target.halfFloats)
+    capabilities.append({Capability::Int16, Capability::Float16});
+  if (target.dot4) {
+    capabilities.append({Capability::DotProduct, Capability::DotProductInput4x8BitPacked});
+    extensions.push_back(Extension::SPV_KHR_integer_dot_product);
+  }
+  auto version =
+      spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities, extensions, context);
+  return spirv::TargetEnvAttr::get(
+      version, spirv::getDefaultResourceLimits(context), spirv::ClientAPI::Vulkan,
+      spirv::Vendor::Unknown, spirv::DeviceType::Unknown, spirv::TargetEnvAttr::kUnknownDeviceID);
+}
+
+/// Names descriptor bindings and workgroup sizes the way the conversion takes them.
+void nameInterfaces(gpu::GPUModuleOp module) {
+  MLIRContext *context = module.getContext();
+  for (auto function : module.getOps<gpu::GPUFuncOp>()) {
+    const int32_t threads = function.getKnownBlockSizeAttr().asArrayRef()[0];
+    function->setAttr(spirv::getEntryPointABIAttrName(),
+                      spirv::getEntryPointABIAttr(context, {threads, 1, 1}));
+    auto bindings = function->getAttrOfType<DenseI32ArrayAttr>("llmir_gpu.bindings");
+    for (auto [i, binding] : llvm::enumerate(bindings.asArrayRef()))
+      function.setArgAttr(
+          i, spirv::getInterfaceVarABIAttrName(),
+          spirv::getInterfaceVarABIAttr(0, static_cast<uint32_t>(binding), std::nullopt, context));
+  }
+}
+
+std::optional<spirv::StorageClass> storageClass(Attribute space) {
+  auto kind = dyn_cast_or_null<gpu::AddressSpaceAttr>(space);
+  if (!kind || kind.getValue() == gpu::AddressSpace::Global)
+    return spirv::StorageClass::StorageBuffer;
+  return kind.getValue() == gpu::AddressSpace::Workgroup ? spirv::StorageClass::Workgroup
+                                                         : spirv::StorageClass::Function;
+}
+
+LogicalResult convertKernels(gpu::GPUModuleOp module, spirv::TargetEnvAttr environment) {
+  MLIRContext *context = module.getContext();
+  nameInterfaces(module);
+  spirv::MemorySpaceToStorageClassConverter spaces(storageClass);
+  spirv::convertMemRefTypesAndAttrs(module, spaces);
+
+  SPIRVConversionOptions options;
+  options.use64bitIndex = false;
+  SPIRVTypeConverter types(environment, options);
+  auto target = SPIRVConversionTarget::get(environment);
+  RewritePatternSet patterns(context);
+  ScfToSPIRVContext loops;
+  populateGPUToSPIRVPatterns(types, patterns);
+  arith::populateArithToSPIRVPatterns(types, patterns);
+  populateMathToSPIRVPatterns(types, patterns);
+  populateMemRefToSPIRVPatterns(types, patterns);
+  populateFuncToSPIRVPatterns(types, patterns);
+  cf::populateControlFlowToSPIRVPatterns(types, patterns);
+  populateSCFToSPIRVPatterns(types, loops, patterns);
+  patterns.add<ParameterToSpirv, Dot4ToSpirv>(types, context);
+  return applyFullConversion(module, *target, std::move(patterns));
+}
+
+double secondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+template <typename T>
+void put(std::vector<uint8_t> &bytes, size_t offset, const T *from, size_t n) {
+  std::memcpy(bytes.data() + offset, from, n * sizeof(T));
+}
+
+/// llmir_code_record_t, the entries, and an llmir_gpu_image_t with functions and binary.
+std::vector<uint8_t> makeSection(const GpuFunctions &module, llvm::ArrayRef<uint8_t> binary,
+                                 const GpuCodeOptions &options) {
+  llmir_gpu_image_t image = {};
+  image.record_bytes = sizeof image;
+  image.function_count = static_cast<uint32_t>(module.functions.size());
+  image.function_offset = sizeof image;
+  image.binary_offset =
+      static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
+  image.binary_bytes = static_cast<uint32_t>(binary.size());
+
+  llmir_code_record_t record = {};
+  record.record_bytes = sizeof record;
+  record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
+  record.entry_count = static_cast<uint32_t>(module.entries.size());
+  record.entry_offset = sizeof record;
+  record.image_offset = llvm::alignTo(sizeof record + module.entries.size() * sizeof(uint32_t),
+                                      LLMIR_BUNDLE_SECTION_ALIGNMENT);
+  record.image_bytes = image.binary_offset + binary.size();
+  std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
+
+  std::vector<uint8_t> section(record.image_offset + record.image_bytes);
+  put(section, 0, &record, 1);
+  put(section, record.entry_offset, module.entries.data(), module.entries.size());
+  put(section, record.image_offset, &image, 1);
+  put(section, record.image_offset + image.function_offset, module.functions.data(),
+      module.functions.size());
+  put(section, record.image_offset + image.binary_offset, binary.data(), binary.size());
+  return section;
+}
+
+struct VulkanLevel {
+  uint32_t level;
+  bool dot4, halfFloats;
+};
+
+llvm::Error failure(const char *what) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), "SPIR-V: %s", what);
+}
+
+llvm::Expected<std::vector<uint8_t>> serialize(ModuleOp module) {
+  auto modules = module.getOps<spirv::ModuleOp>();
+  SmallVector<uint32_t> words;
+  if (modules.empty() ||
+      failed(spirv::serialize(*modules.begin(), words, {/*emitSymbolName=*/false})))
+    return failure("the module cannot be written");
+  std::vector<uint8_t> bytes(words.size() * sizeof(uint32_t));
+  std::memcpy(bytes.data(), words.data(), bytes.size());
+  return bytes;
+}
+
+llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
+                                     const GpuCodeOptions &options, const VulkanLevel &level) {
+  const auto start = std::chrono::steady_clock::now();
+  DialectRegistry registry;
+  registerGpuDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+  GpuTarget target;
+  target.dot4 = level.dot4;
+  target.halfFloats = level.halfFloats;
+  target.pageTokens = options.pageTokens;
+  auto functions = appendGpuKernels(*module, variants, target);
+  if (!functions)
+    return functions.takeError();
+  if (llvm::Error error = lowerToSpirv(*module, target))
+    return error;
+  auto binary = serialize(*module);
+  if (!binary)
+    return binary.takeError();
+  GpuCode code;
+  code.target = LLMIR_SECTION_TARGET_VULKAN;
+  code.level = level.level;
+  code.section = makeSection(*functions, *binary, options);
+  code.functions = static_cast<uint32_t>(functions->functions.size());
+  code.binary = std::move(*binary);
+  code.seconds = secondsSince(start);
+  return std::move(code);
+}
+
+} // namespace
+
+llvm::Error lowerToSpirv(ModuleOp module, const GpuTarget &target) {
+  MLIRContext *context = module.getContext();
+  PassManager prepare(context);
+  prepare.addPass(createCanonicalizerPass());
+  prepare.addPass(createCSEPass());
+  if (failed(prepare.run(module)))
+    return failure("the kernels cannot be simplified");
+  auto environment = targetEnvironment(context, target);
+  module->setAttr(spirv::getTargetEnvAttrName(), environment);
+  for (auto kernels : llvm::make_early_inc_range(module.getOps<gpu::GPUModuleOp>()))
+    if (failed(convertKernels(kernels, environment)))
+      return failure("an operation has no lowering");
+  PassManager finish(context);
+  auto &nested = finish.nest<spirv::ModuleOp>();
+  nested.addPass(spirv::createSPIRVLowerABIAttributesPass());
+  nested.addPass(createCanonicalizerPass());
+  nested.addPass(createCSEPass());
+  nested.addPass(spirv::createSPIRVUpdateVCEPass());
+  if (failed(finish.run(module)))
+    return failure("the module cannot be completed");
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::vector<GpuCode>> compileVulkanCode(llvm::ArrayRef<KernelVariant> variants,
+                                                       const GpuCodeOptions &options) {
+  std::vector<GpuCode> codes;
+  for (const VulkanLevel &level : {VulkanLevel{LLMIR_VULKAN_LEVEL_BASE, false, false},
+                                   VulkanLevel{LLMIR_VULKAN_LEVEL_DOT, true, true}}) {
+    auto code = compileLevel(variants, options, level);
+    if (!code)
+      return code.takeError();
+    codes.push_back(std::move(*code));
+  }
+  return codes;
+}
+
+} // namespace llmir::compiler

@@ -1,0 +1,181 @@
+//===- kernel_cases_main.cpp - Kernels with inputs and expected outputs ---===//
+//
+//   llmir-kernel-cases FOLDER
+//
+// Writes a file for each kernel case that GPUs have kernels for, with its Vulkan code and the
+// result of the processor's kernel: tests/conformance/case_file.h. The hash of the plan is all
+// zeros.
+//
+//===----------------------------------------------------------------------===//
+#include "../CodeGen/KernelCases.h"
+#include "llmir/GpuKernels/GpuKernels.h"
+#include "tests/conformance/case_file.h"
+
+extern "C" {
+#include "quant/kv_layout.h"
+#include "targets/cpu/cpu_level.h"
+#include "targets/cpu/kernels/kernel_table.h"
+}
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstring>
+
+using namespace llmir::compiler;
+
+namespace {
+
+constexpr uint32_t kvOffset = 128; // of KernelCases.cpp: bytes of a page in front of the layer
+
+class Writer {
+public:
+  void add(const void *data, size_t bytes) {
+    size_t at = (this->bytes.size() + 63) / 64 * 64;
+    this->bytes.resize(at + bytes);
+    if (bytes > 0)
+      std::memcpy(this->bytes.data() + at, data, bytes);
+  }
+  std::vector<uint8_t> bytes;
+};
+
+/// Rows and columns of a matrix operand, from the kernel's parameters.
+void describeTensor(const KernelCase &kernelCase, unsigned operand, case_operand_t &out) {
+  const void *data = kernelCase.variant.params.data();
+  out.layout = LLMIR_LAYOUT_F32;
+  out.rows = 1;
+  out.columns = out.bytes / 4;
+  if (kernelCase.variant.kernel == LLMIR_KERNEL_EMBED) {
+    auto *p = static_cast<const llmir_embed_params_t *>(data);
+    out.layout = p->layout, out.group = p->group, out.rows = p->vocab, out.columns = p->dim;
+  } else if (kernelCase.variant.kernel == LLMIR_KERNEL_LINEAR && operand == 1) {
+    auto *p = static_cast<const llmir_linear_params_t *>(data);
+    out.layout = p->layout, out.group = p->group, out.columns = p->columns;
+    out.rows = p->gate != LLMIR_GATE_NONE ? 2 * ((p->rows + 15) / 16 * 16) : p->rows;
+  }
+}
+
+bool isKvOperand(const KernelCase &kernelCase, unsigned operand) {
+  return kernelCase.usesKv && operand == (kernelCase.variant.kernel == LLMIR_KERNEL_QKV ? 4u : 1u);
+}
+
+/// The head of the file; codes are added later.
+case_header_t describe(KernelCase &kernelCase) {
+  case_header_t header = {};
+  header.magic = CASE_MAGIC;
+  header.kernel = kernelCase.variant.kernel;
+  header.params_bytes = static_cast<uint32_t>(kernelCase.variant.params.size());
+  header.page_tokens = kernelCase.batch.page_tokens;
+  header.kv_type = kernelCase.batch.kv_type;
+  header.token_count = kernelCase.batch.token_count;
+  header.sequence_count = kernelCase.batch.sequence_count;
+  header.output_count = kernelCase.batch.output_count;
+  header.table_stride = static_cast<uint32_t>(kernelCase.pageTable.size() / header.sequence_count);
+  for (unsigned i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
+    case_operand_t &operand = header.operands[i];
+    operand.bytes = static_cast<uint32_t>(kernelCase.operands[i].bytes());
+    operand.row_bytes = kernelCase.rowBytes[i];
+    if (isKvOperand(kernelCase, i)) {
+      operand.space = LLMIR_OPERAND_KV;
+    } else if (operand.bytes != 0 && operand.row_bytes != 0) {
+      operand.space = LLMIR_OPERAND_BUFFER;
+    } else if (operand.bytes != 0) {
+      operand.space = LLMIR_OPERAND_TENSOR;
+      describeTensor(kernelCase, i, operand);
+    }
+  }
+  if (kernelCase.usesKv) {
+    const void *data = kernelCase.variant.params.data();
+    header.page_bytes = kernelCase.kvLayer.page_bytes;
+    header.kv_bytes = kernelCase.kv.bytes() - kvOffset;
+    if (header.kernel == LLMIR_KERNEL_QKV) {
+      auto *p = static_cast<const llmir_qkv_params_t *>(data);
+      header.kv_heads = p->kv_heads, header.head_dim = p->head_dim;
+    } else {
+      auto *p = static_cast<const llmir_attention_params_t *>(data);
+      header.kv_heads = p->kv_heads, header.head_dim = p->head_dim, header.window = p->window;
+    }
+  }
+  std::strncpy(header.name, kernelCase.name.c_str(), sizeof header.name - 1);
+  return header;
+}
+
+/// The same case for the first token alone, as decoding has it.
+KernelCase withOneToken(KernelCase kernelCase) {
+  kernelCase.batch.token_count = kernelCase.batch.output_count = kernelCase.batch.sequence_count =
+      1;
+  kernelCase.pageTable.resize(kernelCase.pageTable.size() / 2);
+  kernelCase.outputRows = {0};
+  kernelCase.name += " one token";
+  return kernelCase;
+}
+
+llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
+                      const std::string &path) {
+  case_header_t header = describe(kernelCase);
+  for (const GpuCode &code : codes)
+    header.codes[header.code_count++] = {code.level, static_cast<uint32_t>(code.section.size())};
+
+  Writer writer;
+  writer.add(&header, sizeof header);
+  writer.add(kernelCase.variant.params.data(), header.params_bytes);
+  for (Memory &operand : kernelCase.operands)
+    writer.add(operand.data(), operand.bytes());
+  writer.add(kernelCase.kv.data() + kvOffset, header.kv_bytes);
+  writer.add(kernelCase.tokens.data(), header.token_count * 4);
+  writer.add(kernelCase.positions.data(), header.token_count * 4);
+  writer.add(kernelCase.sequences.data(), header.token_count * 4);
+  writer.add(kernelCase.outputRows.data(), header.output_count * 4);
+  writer.add(kernelCase.pageTable.data(), kernelCase.pageTable.size() * 4);
+  for (const GpuCode &code : codes)
+    writer.add(code.section.data(), code.section.size());
+
+  const llmir_cpu_kernel_table_t *kernels = llmir_cpu_level_choose(0);
+  const std::vector<uint8_t> written =
+      runKernel(kernelCase, kernels->run[kernelCase.variant.kernel]);
+  size_t at = 0;
+  for (Memory &operand : kernelCase.operands) {
+    writer.add(written.data() + at, operand.bytes());
+    at += operand.bytes();
+  }
+  writer.add(written.data() + at + kvOffset, header.kv_bytes);
+
+  std::error_code failure;
+  llvm::raw_fd_ostream file(path, failure);
+  if (!failure)
+    file.write(reinterpret_cast<const char *>(writer.bytes.data()), writer.bytes.size());
+  return failure ? llvm::createStringError(failure, path) : llvm::Error::success();
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  if (argc != 2) {
+    llvm::errs() << "usage: llmir-kernel-cases FOLDER\n";
+    return 2;
+  }
+  const std::string folder = argv[1];
+  (void)llvm::sys::fs::create_directories(folder);
+  unsigned number = 0;
+  auto fail = [](const KernelCase &kernelCase, llvm::Error error) {
+    llvm::errs() << "llmir-kernel-cases: " << kernelCase.name << ": " << toString(std::move(error))
+                 << "\n";
+    return 1;
+  };
+  for (KernelCase &kernelCase : makeKernelCases(1)) {
+    if (kernelCase.usesKv && llmir_kv_is_integer(kernelCase.batch.kv_type))
+      continue; // GPUs have no such cache yet
+    GpuCodeOptions options;
+    options.pageTokens = 16; // of KernelCases.cpp
+    auto codes = compileVulkanCode({kernelCase.variant}, options);
+    if (!codes)
+      return fail(kernelCase, codes.takeError());
+    KernelCase one = withOneToken(kernelCase);
+    for (KernelCase *each : {&kernelCase, &one})
+      if (llvm::Error error =
+              writeCase(*each, *codes, folder + "/" + std::to_string(number++) + ".case"))
+        return fail(*each, std::move(error));
+  }
+  llvm::outs() << number << " cases\n";
+  return 0;
+}

@@ -1,0 +1,19 @@
+/* On which device a model runs: targets are tried in the order of the registry, until one has the
+ * device, code in the bundle, memory, and agrees with the processor. */
+#ifndef LLMIR_DEVICE_CHOICE_H
+#define LLMIR_DEVICE_CHOICE_H
+
+#include "core/model.h"
+
+/* Whether "auto", a target or a part of a device's name. Errors: NOT_FOUND (no target of this build
+ * has devices with names), INVALID_ARGUMENT. */
+llmir_status_t llmir_device_check_name(const char* name, llmir_error_t* error);
+
+/* Takes the device called `name` and loads the program there; notes why others were not taken. The
+ * model's plan is complete. */
+llmir_status_t llmir_model_choose_device(llmir_model_t* model,
+                                         const uint8_t* plan_hash,
+                                         const char* name,
+                                         llmir_error_t* error);
+
+#endif /* LLMIR_DEVICE_CHOICE_H */

@@ -1,0 +1,314 @@
+/* Running a batch: the arrays are copied, then the steps recorded and submitted in segments, so
+ * that cancellation and deadlines are looked at every few milliseconds. Submitting returns when all
+ * has run; the host has nothing else to do for this batch. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/deadline.h"
+#include "core/base/size.h"
+#include "targets/vulkan/vulkan_device.h"
+
+/* What vkCmdUpdateBuffer takes at most. */
+#define UPDATE_BYTES 65536u
+
+/* Rows times steps of a segment: much less than a tenth of a second even in software. */
+#define SEGMENT_ROWS 1024u
+#define SEGMENT_MIN_STEPS 4u
+
+/* ---- Arguments ---- */
+
+static llmir_status_t check_slots(const llmir_vulkan_program_t* program,
+                                  const llmir_submission_t* submission,
+                                  llmir_error_t* error) {
+    const llmir_plan_view_t* plan = program->plan;
+    const llmir_batch_t* batch = submission->batch;
+    for (uint32_t i = 0; i < plan->record->slot_count; ++i) {
+        const uint64_t tokens = (uint64_t)batch->token_count * plan->slots[i].token_row_bytes;
+        const uint64_t outputs = (uint64_t)batch->output_count * plan->slots[i].output_row_bytes;
+        const uint64_t bytes = tokens > outputs ? tokens : outputs;
+        if (submission->slot_offsets[i] % 4u != 0 ||
+            !llmir_range_fits(submission->slot_offsets[i], bytes, submission->activations->bytes)) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "slot %" PRIu32 ": %" PRIu64 " bytes at offset %" PRIu64
+                              " do not fit the activations of %zu bytes",
+                              i, bytes, submission->slot_offsets[i],
+                              submission->activations->bytes);
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t check_batch(const llmir_vulkan_device_t* device,
+                                  const llmir_submission_t* submission,
+                                  const llmir_batch_arrays_t* arrays,
+                                  llmir_error_t* error) {
+    const uint32_t largest = device->properties.limits.maxComputeWorkGroupCount[1];
+    if (!llmir_range_fits(submission->batch_offset, arrays->bytes,
+                          submission->activations->bytes)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "batch: %" PRIu64 " bytes at offset %" PRIu64
+                          " do not fit the activations of %zu bytes",
+                          arrays->bytes, submission->batch_offset, submission->activations->bytes);
+    }
+    if (submission->batch->token_count > largest) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "batch: %" PRIu32 " tokens, %s takes at most %" PRIu32,
+                          submission->batch->token_count, device->name, largest);
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t check_stop(const llmir_submission_t* submission, llmir_error_t* error) {
+    if (submission->cancel != NULL && llmir_atomic_load_acquire(submission->cancel) != 0) {
+        return llmir_fail(error, LLMIR_STATUS_CANCELLED, "the computation was stopped: %s",
+                          llmir_status_text(LLMIR_STATUS_CANCELLED));
+    }
+    const uint32_t deadline = submission->deadline != NULL
+                                  ? llmir_atomic_load_acquire(submission->deadline)
+                                  : LLMIR_DEADLINE_NONE;
+    if (deadline != LLMIR_DEADLINE_NONE && llmir_deadline_is_over(deadline, llmir_clock_ns())) {
+        return llmir_fail(error, LLMIR_STATUS_DEADLINE, "the computation was stopped: %s",
+                          llmir_status_text(LLMIR_STATUS_DEADLINE));
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* ---- Bindings ---- */
+
+static VkDescriptorBufferInfo buffer_info(const llmir_vulkan_program_t* program,
+                                          const llmir_gpu_binding_t* binding,
+                                          const llmir_submission_t* submission) {
+    VkDescriptorBufferInfo info = {.range = VK_WHOLE_SIZE};
+    switch (binding->space) {
+        case LLMIR_GPU_SPACE_ACTIVATIONS:
+            info.buffer = ((const llmir_vulkan_buffer_t*)submission->activations)->memory.buffer;
+            break;
+        case LLMIR_GPU_SPACE_KV:
+            info.buffer = ((const llmir_vulkan_buffer_t*)submission->kv)->memory.buffer;
+            break;
+        default:
+            info.buffer = program->chunks[binding->chunk].buffer;
+            info.offset = binding->offset;
+            info.range = (binding->bytes + 3u) & ~(uint64_t)3u;
+            break;
+    }
+    return info;
+}
+
+/* Points the descriptor sets at a submission's buffers, if they point elsewhere. */
+static void bind_buffers(llmir_vulkan_program_t* program, const llmir_submission_t* submission) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
+    const uint64_t activations = ((const llmir_vulkan_buffer_t*)submission->activations)->number;
+    const uint64_t kv = ((const llmir_vulkan_buffer_t*)submission->kv)->number;
+    if (program->bound_activations == activations && program->bound_kv == kv) {
+        return;
+    }
+    for (uint32_t i = 0; i < program->step_count; ++i) {
+        VkDescriptorBufferInfo infos[LLMIR_GPU_BINDING_COUNT];
+        VkWriteDescriptorSet writes[LLMIR_GPU_BINDING_COUNT];
+        uint32_t count = 0;
+        for (uint32_t k = 0; k < LLMIR_GPU_BINDING_COUNT; ++k) {
+            const llmir_gpu_binding_t* binding = &program->steps[i].bindings[k];
+            if (binding->space == LLMIR_GPU_SPACE_NONE) {
+                continue;
+            }
+            infos[count] = buffer_info(program, binding, submission);
+            writes[count] = (VkWriteDescriptorSet){
+                .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                .dstSet = program->sets[i],
+                .dstBinding = k,
+                .descriptorCount = 1,
+                .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                .pBufferInfo = &infos[count],
+            };
+            ++count;
+        }
+        device->api.vkUpdateDescriptorSets(device->device, count, writes, 0, NULL);
+    }
+    program->bound_activations = activations;
+    program->bound_kv = kv;
+}
+
+/* ---- The batch's arrays ---- */
+
+/* Bytes at `offset` of the activations, in place or by a command. */
+static void put_bytes(llmir_vulkan_device_t* device,
+                      VkCommandBuffer commands,
+                      llmir_vulkan_memory_t* memory,
+                      uint64_t offset,
+                      const void* data,
+                      uint64_t bytes) {
+    if (memory->mapped != NULL) {
+        if (bytes > 0) {
+            memcpy(memory->mapped + offset, data, (size_t)bytes);
+        }
+        return;
+    }
+    for (uint64_t done = 0; done < bytes; done += UPDATE_BYTES) {
+        const uint64_t left = bytes - done;
+        device->api.vkCmdUpdateBuffer(commands, memory->buffer, offset + done,
+                                      left < UPDATE_BYTES ? left : UPDATE_BYTES,
+                                      (const uint8_t*)data + done);
+    }
+}
+
+static void put_batch(llmir_vulkan_device_t* device,
+                      VkCommandBuffer commands,
+                      const llmir_submission_t* submission,
+                      const llmir_batch_arrays_t* arrays) {
+    const llmir_batch_t* batch = submission->batch;
+    llmir_vulkan_memory_t* memory = &((llmir_vulkan_buffer_t*)submission->activations)->memory;
+    const uint64_t base = submission->batch_offset;
+    const uint64_t tokens = (uint64_t)batch->token_count * 4u;
+    const uint64_t table = (uint64_t)batch->sequence_count * batch->page_table_stride * 4u;
+    put_bytes(device, commands, memory, base + arrays->tokens, batch->tokens, tokens);
+    put_bytes(device, commands, memory, base + arrays->positions, batch->positions, tokens);
+    put_bytes(device, commands, memory, base + arrays->sequences, batch->token_sequence, tokens);
+    put_bytes(device, commands, memory, base + arrays->output_rows, batch->output_rows,
+              (uint64_t)batch->output_count * 4u);
+    put_bytes(device, commands, memory, base + arrays->page_table, batch->page_table, table);
+    if (batch->window_table != NULL) {
+        put_bytes(device, commands, memory, base + arrays->window_table, batch->window_table,
+                  table);
+    }
+    llmir_vulkan_barrier(device, commands);
+}
+
+/* ---- Steps ---- */
+
+static llmir_status_t record_step(llmir_vulkan_program_t* program,
+                                  const llmir_submission_t* submission,
+                                  uint32_t index,
+                                  VkCommandBuffer commands,
+                                  llmir_error_t* error) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
+    const llmir_gpu_step_t* step = &program->steps[index];
+    const uint32_t rows = llmir_gpu_step_rows(step, submission->batch);
+    uint32_t words[LLMIR_GPU_WORD_COUNT];
+    if (rows == 0) {
+        return LLMIR_STATUS_OK;
+    }
+    const uint32_t chosen = llmir_gpu_code_choose(
+        &program->code, step->variant, device->device_class, submission->batch->kv_type, rows);
+    if (chosen == LLMIR_GPU_ANY) {
+        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
+                          "dispatch %" PRIu32 ": the bundle has no function for this cache",
+                          step->dispatch);
+    }
+    const llmir_gpu_function_t function = llmir_gpu_code_function(&program->code, chosen);
+    llmir_gpu_step_words(program->plan, step, submission, words);
+    device->api.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                  program->pipelines[chosen]);
+    device->api.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                        program->pipeline_layout, 0, 1, &program->sets[index], 0,
+                                        NULL);
+    device->api.vkCmdPushConstants(commands, program->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT,
+                                   0, sizeof words, words);
+    device->api.vkCmdDispatch(commands, llmir_gpu_step_grid(step, &function),
+                              rows / function.rows + (rows % function.rows != 0), 1);
+    llmir_vulkan_barrier(device, commands);
+    return LLMIR_STATUS_OK;
+}
+
+static uint32_t segment_steps(const llmir_submission_t* submission) {
+    const uint32_t tokens = submission->batch->token_count;
+    const uint32_t steps = tokens != 0 ? SEGMENT_ROWS / tokens : SEGMENT_ROWS;
+    return steps > SEGMENT_MIN_STEPS ? steps : SEGMENT_MIN_STEPS;
+}
+
+/* Tracing wants to know how long each dispatch takes, so it runs alone. */
+static llmir_status_t run_traced(llmir_vulkan_program_t* program,
+                                 const llmir_submission_t* submission,
+                                 uint32_t index,
+                                 llmir_error_t* error) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
+    const uint32_t dispatch = program->steps[index].dispatch;
+    llmir_vulkan_frame_t* frame = NULL;
+    if (llmir_gpu_step_rows(&program->steps[index], submission->batch) == 0) {
+        return LLMIR_STATUS_OK;
+    }
+    submission->trace(submission->trace_user, dispatch, LLMIR_TRACE_BEGIN);
+    LLMIR_TRY(llmir_vulkan_frame_begin(device, &frame, error));
+    LLMIR_TRY(record_step(program, submission, index, frame->commands, error));
+    LLMIR_TRY(llmir_vulkan_frame_submit(device, frame, error));
+    LLMIR_TRY(llmir_vulkan_drain(device, error));
+    submission->trace(submission->trace_user, dispatch, LLMIR_TRACE_END);
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t run_steps(llmir_vulkan_program_t* program,
+                                const llmir_submission_t* submission,
+                                llmir_error_t* error) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
+    const uint32_t length = segment_steps(submission);
+    for (uint32_t i = 0; i < program->step_count;) {
+        llmir_vulkan_frame_t* frame = NULL;
+        LLMIR_TRY(check_stop(submission, error));
+        if (submission->trace != NULL) {
+            LLMIR_TRY(run_traced(program, submission, i++, error));
+            continue;
+        }
+        const uint32_t left = program->step_count - i;
+        const uint32_t end = i + (left < length ? left : length);
+        LLMIR_TRY(llmir_vulkan_frame_begin(device, &frame, error));
+        for (; i < end; ++i) {
+            LLMIR_TRY(record_step(program, submission, i, frame->commands, error));
+        }
+        LLMIR_TRY(llmir_vulkan_frame_submit(device, frame, error));
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t run_batch(llmir_vulkan_program_t* program,
+                                const llmir_submission_t* submission,
+                                const llmir_batch_arrays_t* arrays,
+                                llmir_error_t* error) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
+    llmir_vulkan_frame_t* frame = NULL;
+    bind_buffers(program, submission);
+    LLMIR_TRY(llmir_vulkan_frame_begin(device, &frame, error));
+    put_batch(device, frame->commands, submission, arrays);
+    LLMIR_TRY(llmir_vulkan_frame_submit(device, frame, error));
+    const llmir_status_t status = run_steps(program, submission, error);
+    const llmir_status_t drained =
+        llmir_vulkan_drain(device, status == LLMIR_STATUS_OK ? error : NULL);
+    return status != LLMIR_STATUS_OK ? status : drained;
+}
+
+llmir_status_t llmir_vulkan_submit(llmir_device_t* base,
+                                   const llmir_submission_t* submission,
+                                   uint64_t* out_fence,
+                                   llmir_error_t* error) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)base;
+    llmir_vulkan_program_t* program = (llmir_vulkan_program_t*)submission->program;
+    const llmir_batch_t* batch = submission->batch;
+    const llmir_batch_arrays_t arrays =
+        llmir_batch_arrays(batch->token_count, batch->output_count, batch->sequence_count,
+                           batch->page_table_stride, batch->window_table != NULL);
+    *out_fence = 0;
+    LLMIR_TRY(check_slots(program, submission, error));
+    LLMIR_TRY(check_batch(device, submission, &arrays, error));
+    llmir_mutex_lock(&device->mutex);
+    const llmir_status_t status = run_batch(program, submission, &arrays, error);
+    if (status == LLMIR_STATUS_OK) {
+        *out_fence = ++device->last_fence;
+    }
+    llmir_mutex_unlock(&device->mutex);
+    return status;
+}
+
+llmir_status_t llmir_vulkan_wait(llmir_device_t* base,
+                                 uint64_t fence,
+                                 uint64_t timeout_ns,
+                                 llmir_error_t* error) {
+    llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)base;
+    (void)timeout_ns;
+    llmir_mutex_lock(&device->mutex);
+    const uint64_t last = device->last_fence;
+    llmir_mutex_unlock(&device->mutex);
+    return fence <= last
+               ? LLMIR_STATUS_OK
+               : llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                            "fence %" PRIu64 " was never handed out, the last one is %" PRIu64,
+                            fence, last);
+}

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Whole models on Vulkan: the tokens of the processor, a silent validation layer, and what becomes of machines without a
+driver, bundles without code and devices that compute wrongly. Runs on Mesa's lavapipe where there is no GPU."""
+
+import hashlib
+import os
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import unittest
+
+E2E = pathlib.Path(__file__).parent.parent / "e2e"
+BIN = pathlib.Path(os.environ["LLMIR_BIN"])
+WORK = pathlib.Path(os.environ["LLMIR_WORK"])
+PROMPTS = ("Once upon a time", "a", "The capital of France is Paris, and that of")
+VALIDATION = {"VK_INSTANCE_LAYERS": "VK_LAYER_KHRONOS_validation"}
+NO_DRIVER = {"VK_DRIVER_FILES": "/nonexistent.json", "VK_ICD_FILENAMES": "/nonexistent.json"}
+CODE, VULKAN = 6, 2
+
+
+def run(*command, environment=None):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
+                          env=dict(os.environ, **(environment or {})), timeout=300)
+
+
+def make_bundle(name, *options, arch="llama", kind="Q4_1", target="cpu:none,vulkan"):
+    model, bundle = WORK / f"{name}.gguf", WORK / f"{name}.llmir"
+    subprocess.run([sys.executable, E2E / "make_tiny_gguf.py", model, "--arch", arch, "--type", kind], check=True)
+    made = run(os.environ["LLMIRC"], model, "-o", bundle, "--quiet", "--target", target, *options)
+    assert made.returncode == 0, made.stderr
+    return bundle
+
+
+def chat(bundle, device, prompt="Once upon a time", *more, environment=None, tokens=12):
+    return run(BIN / "llmir-chat", bundle, "--device", device, "--raw", "--greedy", "-p", prompt, "-n", tokens, "--stats",
+               *more, environment=environment)
+
+
+def has_device():
+    result = chat(BUNDLE, "vulkan", tokens=1)
+    return result.returncode == 0 or "fits" not in result.stderr and "loader" not in result.stderr
+
+
+class Sections:
+    """A bundle whose sections can be changed; hashes are made anew."""
+
+    def __init__(self, path):
+        self.data = bytearray(path.read_bytes())
+        (self.count,) = struct.unpack_from("<I", self.data, 20)
+        (self.table,) = struct.unpack_from("<Q", self.data, 32)
+
+    def code(self):
+        """(entry of the section table, offset, bytes) of the sections with Vulkan code."""
+        for i in range(self.count):
+            entry = self.table + 64 * i
+            kind, target, _, _, offset, size = struct.unpack_from("<IIIIQQ", self.data, entry)
+            if kind == CODE and target == VULKAN:
+                yield entry, offset, size
+
+    def write(self, path):
+        for entry, offset, size in self.code():
+            self.data[entry + 32:entry + 64] = hashlib.blake2b(self.data[offset:offset + size], digest_size=32).digest()
+        self.data[40:72] = bytes(32)
+        root = self.data[:128] + self.data[self.table:self.table + 64 * self.count]
+        self.data[40:72] = hashlib.blake2b(root, digest_size=32).digest()
+        path.write_bytes(self.data)
+        return path
+
+
+class Vulkan(unittest.TestCase):
+    def assert_same_tokens(self, bundle, *more):
+        for prompt in PROMPTS:
+            expected = chat(bundle, "cpu", prompt, *more)
+            self.assertEqual(expected.returncode, 0, expected.stderr)
+            found = chat(bundle, "vulkan", prompt, *more)
+            self.assertEqual(found.returncode, 0, found.stderr)
+            self.assertIn("vulkan: ", found.stderr)
+            self.assertEqual(found.stdout, expected.stdout)
+
+    def test_tokens_are_those_of_the_processor(self):
+        self.assert_same_tokens(BUNDLE)
+
+    def test_other_weights(self):
+        for name, kind, options in (("s4", "Q4_0", ()), ("s8", "Q8_0", ()), ("f16", "F16", ()),
+                                    ("int16", "Q4_1", ("--activations", "int16"))):
+            with self.subTest(name=name):
+                self.assert_same_tokens(make_bundle(name, *options, kind=kind))
+
+    def test_other_architectures(self):
+        for arch in ("gemma3", "qwen3"):
+            with self.subTest(arch=arch):
+                self.assert_same_tokens(make_bundle(arch, arch=arch, kind="Q8_0"))
+
+    def test_cache_of_f32(self):
+        self.assert_same_tokens(BUNDLE, "--kv", "f32")
+
+    def test_a_prompt_in_many_passes_gives_the_same(self):
+        long = "once upon a time there was " * 30
+        self.assertEqual(chat(BUNDLE, "vulkan", long).stdout, chat(BUNDLE, "cpu", long).stdout)
+
+    def test_validation_layer_is_silent(self):
+        result = chat(BUNDLE, "vulkan", environment=VALIDATION)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotRegex(result.stdout + result.stderr, r"(?i)validation|VUID")
+
+    def test_a_cache_without_kernels_is_refused(self):
+        result = chat(BUNDLE, "vulkan", "x", "--kv", "q8")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("has no kernels", result.stderr)
+
+    def test_a_part_of_the_name_chooses_the_device(self):
+        name = re.search(r"vulkan: (\w+)", chat(BUNDLE, "vulkan").stderr).group(1)
+        self.assertIn(f"vulkan: {name}", chat(BUNDLE, name).stderr)
+        result = chat(BUNDLE, "no-such-device")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no-such-device", result.stderr)
+
+    def test_bundle_without_code(self):
+        bundle = make_bundle("plain", target="cpu:none")
+        result = chat(bundle, "vulkan")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no code for this device", result.stderr)
+        self.assertEqual(chat(bundle, "auto").returncode, 0)
+
+    def test_code_of_another_plan_is_refused(self):
+        sections = Sections(BUNDLE)
+        for _, offset, _ in sections.code():
+            sections.data[offset + 32] ^= 1  # plan_hash
+        result = chat(sections.write(WORK / "other.llmir"), "vulkan")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("another plan", result.stderr)
+
+    def test_a_device_that_computes_wrongly_fails_its_self_test(self):
+        sections = Sections(BUNDLE)
+        for _, offset, _ in sections.code():
+            (image,) = struct.unpack_from("<Q", sections.data, offset + 16)
+            functions = offset + image + 32
+            (count,) = struct.unpack_from("<I", sections.data, offset + image + 4)
+            for i in range(count):  # matrix products leave out half of their panels
+                (rows,) = struct.unpack_from("<I", sections.data, functions + 32 * i + 16)
+                if rows:
+                    struct.pack_into("<I", sections.data, functions + 32 * i + 16, 2 * rows)
+        result = chat(sections.write(WORK / "wrong.llmir"), "vulkan")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("self-test failed", result.stderr)
+
+
+class WithoutDevice(unittest.TestCase):
+    def test_auto_runs_on_the_processor_and_tells_why(self):
+        result = chat(BUNDLE, "auto", environment=NO_DRIVER)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stderr, r"vulkan is not used: vulkan: ")
+        self.assertEqual(result.stdout, chat(BUNDLE, "cpu").stdout)
+
+    def test_the_device_that_was_asked_for_is_missed(self):
+        result = chat(BUNDLE, "vulkan", environment=NO_DRIVER)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r"llmir-chat: error: .*vulkan: ")
+
+
+if __name__ == "__main__":
+    WORK.mkdir(parents=True, exist_ok=True)
+    BUNDLE = make_bundle("llama")
+    if not has_device():
+        print("no Vulkan device: the tests that need one are left out")
+        del Vulkan
+    unittest.main()

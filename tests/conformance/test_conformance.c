@@ -1,0 +1,443 @@
+/* Every kernel on a target, through target.h, against what the processor's kernel made of the same
+ * inputs (case_file.h).
+ *
+ *   test_conformance TARGET FOLDER     a target without a device is skipped */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/size.h"
+#include "core/target_registry.h"
+#include "platform/platform.h"
+#include "quant/activation.h"
+#include "quant/half.h"
+#include "quant/kv_layout.h"
+#include "tests/conformance/case_file.h"
+#include "tests/support/test.h"
+
+/* Largest differences of floats: |found - expected| <= share * |expected| + of_largest * the
+ * largest |expected| of the buffer. Integer parts are exact; sums of products are made in another
+ * order. */
+static const struct {
+    uint32_t kernel;
+    double share, of_largest;
+} bounds[] = {
+    {LLMIR_KERNEL_EMBED, 2e-7, 2e-7},     {LLMIR_KERNEL_ROPE_TABLE, 0, 1e-6},
+    {LLMIR_KERNEL_NORM, 2e-6, 1e-7},      {LLMIR_KERNEL_QUANTIZE, 0, 0},
+    {LLMIR_KERNEL_LINEAR, 1e-5, 2e-6},    {LLMIR_KERNEL_QKV, 2e-6, 1e-6},
+    {LLMIR_KERNEL_ATTENTION, 1e-5, 5e-6}, {LLMIR_KERNEL_GATE, 2e-6, 1e-7},
+};
+
+/* ---- A case in memory ---- */
+
+typedef struct kernel_case {
+    uint8_t* bytes;
+    const case_header_t* header;
+    const uint8_t* params;
+    const uint8_t* operands[LLMIR_PLAN_MAX_OPERANDS];
+    const uint8_t* kv;
+    const void *tokens, *positions, *sequences, *output_rows, *page_table;
+    const uint8_t* codes[CASE_MAX_CODES];
+    const uint8_t* expected[LLMIR_PLAN_MAX_OPERANDS];
+    const uint8_t* expected_kv;
+} kernel_case_t;
+
+static const uint8_t* take(const kernel_case_t* c, size_t* cursor, size_t bytes) {
+    *cursor = (*cursor + 63u) / 64u * 64u;
+    const uint8_t* part = c->bytes + *cursor;
+    *cursor += bytes;
+    return part;
+}
+
+static int read_case(const char* folder, unsigned number, kernel_case_t* out) {
+    char path[512];
+    size_t cursor = 0;
+    (void)snprintf(path, sizeof path, "%s/%u.case", folder, number);
+    FILE* file = fopen(path, "rb");
+    if (file == NULL) {
+        return 0;
+    }
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    const size_t bytes = (size_t)ftell(file);
+    rewind(file);
+    out->bytes = aligned_alloc(64, (bytes + 63u) / 64u * 64u);
+    assert_non_null(out->bytes);
+    assert_int_equal(fread(out->bytes, 1, bytes, file), bytes);
+    (void)fclose(file);
+    const case_header_t* h = out->header = (const void*)take(out, &cursor, sizeof *h);
+    assert_int_equal(h->magic, CASE_MAGIC);
+    out->params = take(out, &cursor, h->params_bytes);
+    for (int i = 0; i < (int)LLMIR_PLAN_MAX_OPERANDS; ++i) {
+        out->operands[i] = take(out, &cursor, h->operands[i].bytes);
+    }
+    out->kv = take(out, &cursor, (size_t)h->kv_bytes);
+    out->tokens = take(out, &cursor, h->token_count * 4u);
+    out->positions = take(out, &cursor, h->token_count * 4u);
+    out->sequences = take(out, &cursor, h->token_count * 4u);
+    out->output_rows = take(out, &cursor, h->output_count * 4u);
+    out->page_table = take(out, &cursor, (size_t)h->sequence_count * h->table_stride * 4u);
+    for (uint32_t i = 0; i < h->code_count; ++i) {
+        out->codes[i] = take(out, &cursor, h->codes[i].bytes);
+    }
+    for (int i = 0; i < (int)LLMIR_PLAN_MAX_OPERANDS; ++i) {
+        out->expected[i] = take(out, &cursor, h->operands[i].bytes);
+    }
+    out->expected_kv = take(out, &cursor, (size_t)h->kv_bytes);
+    return 1;
+}
+
+/* ---- A plan of one dispatch ---- */
+
+typedef struct one_plan {
+    llmir_plan_record_t record;
+    llmir_plan_variant_t variant;
+    llmir_plan_dispatch_t dispatch;
+    llmir_plan_buffer_t buffers[LLMIR_PLAN_MAX_OPERANDS];
+    llmir_plan_slot_t slots[LLMIR_PLAN_MAX_OPERANDS];
+    llmir_plan_kv_layer_t layer;
+    llmir_tensor_record_t records[LLMIR_PLAN_MAX_OPERANDS];
+    llmir_tensor_view_t tensors[LLMIR_PLAN_MAX_OPERANDS];
+    llmir_plan_view_t view;
+    uint64_t slot_offsets[LLMIR_PLAN_MAX_OPERANDS];
+    uint64_t activation_bytes;
+} one_plan_t;
+
+static void add_operand(const kernel_case_t* c, uint32_t index, one_plan_t* plan) {
+    const case_operand_t* operand = &c->header->operands[index];
+    llmir_plan_operand_t* place = &plan->dispatch.operands[index];
+    place->space = operand->space;
+    if (operand->space == LLMIR_OPERAND_BUFFER) {
+        const uint32_t slot = place->index = plan->record.buffer_count++;
+        plan->record.slot_count = plan->record.buffer_count;
+        plan->buffers[slot].slot = slot;
+        plan->buffers[slot].row_bytes = operand->row_bytes;
+        plan->slot_offsets[slot] = plan->activation_bytes;
+        plan->activation_bytes += (operand->bytes + 63u) / 64u * 64u;
+    } else if (operand->space == LLMIR_OPERAND_TENSOR) {
+        const uint32_t tensor = place->index = plan->record.tensor_count++;
+        llmir_tensor_record_t* record = &plan->records[tensor];
+        record->data_bytes = operand->bytes;
+        record->shape[0] = operand->rows;
+        record->shape[1] = operand->columns;
+        record->rank = 2;
+        record->layout = operand->layout;
+        record->group = operand->group;
+        plan->tensors[tensor] = (llmir_tensor_view_t){record, c->operands[index]};
+    }
+}
+
+static void make_plan(const kernel_case_t* c, one_plan_t* plan) {
+    const case_header_t* h = c->header;
+    memset(plan, 0, sizeof *plan);
+    plan->record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
+    plan->record.variant_count = 1;
+    plan->record.dispatch_count = 1;
+    plan->record.page_tokens = h->page_tokens;
+    plan->record.kv_layer_count = h->kv_heads != 0;
+    plan->variant.kernel = h->kernel;
+    plan->variant.params.bytes = h->params_bytes;
+    plan->layer = (llmir_plan_kv_layer_t){h->kv_heads, h->head_dim, h->window, 0, 0};
+    for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
+        add_operand(c, i, plan);
+    }
+    plan->view = (llmir_plan_view_t){&plan->record, c->params,   &plan->variant, &plan->dispatch,
+                                     plan->buffers, plan->slots, &plan->layer,   plan->tensors};
+}
+
+/* ---- Comparing ---- */
+
+static double share_of(const kernel_case_t* c, int of_largest) {
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; ++i) {
+        if (bounds[i].kernel == c->header->kernel) {
+            return of_largest ? bounds[i].of_largest : bounds[i].share;
+        }
+    }
+    fail();
+    return 0.0;
+}
+
+static void assert_floats(const kernel_case_t* c,
+                          const float* found,
+                          const float* expected,
+                          size_t count) {
+    double largest = 0.0;
+    for (size_t i = 0; i < count; ++i) {
+        largest = fabs((double)expected[i]) > largest ? fabs((double)expected[i]) : largest;
+    }
+    const double floor = share_of(c, 1) * largest;
+    for (size_t i = 0; i < count; ++i) {
+        const double difference = fabs((double)found[i] - (double)expected[i]);
+        if (!(difference <= share_of(c, 0) * fabs((double)expected[i]) + floor)) {
+            fail_msg("%s: element %zu is %.9g, expected %.9g", c->header->name, i, (double)found[i],
+                     (double)expected[i]);
+        }
+    }
+}
+
+static void assert_halves(const kernel_case_t* c,
+                          const uint8_t* found,
+                          const uint8_t* expected,
+                          size_t bytes) {
+    for (size_t i = 0; i + 2u <= bytes; i += 2) {
+        uint16_t f, e;
+        memcpy(&f, found + i, 2);
+        memcpy(&e, expected + i, 2);
+        const double difference = fabs((double)llmir_f16_to_f32(f) - (double)llmir_f16_to_f32(e));
+        if (!(difference <= 0x1p-10 * fabs((double)llmir_f16_to_f32(e)) + 0x1p-20)) {
+            fail_msg("%s: half %zu of the cache is %#x, expected %#x", c->header->name, i / 2u, f,
+                     e);
+        }
+    }
+}
+
+typedef struct q8_shape {
+    uint32_t columns, group, wide;
+} q8_shape_t;
+
+/* Whether a buffer holds quantized rows. */
+static int q8_shape_of(const kernel_case_t* c, uint32_t operand, q8_shape_t* out) {
+    const llmir_norm_params_t* norm = (const void*)c->params;
+    const llmir_quantize_params_t* quantize = (const void*)c->params;
+    if (c->header->kernel == LLMIR_KERNEL_NORM && operand == 4 &&
+        norm->out_format == LLMIR_ROW_Q8) {
+        *out = (q8_shape_t){norm->dim, norm->group, (norm->flags & LLMIR_NORM_WIDE) != 0};
+        return 1;
+    }
+    if (c->header->kernel == LLMIR_KERNEL_QUANTIZE && operand == 1) {
+        *out = (q8_shape_t){quantize->dim, quantize->group, quantize->wide};
+        return 1;
+    }
+    return 0;
+}
+
+/* A value that falls to the other side of a tie is one step away; sums agree with the values. */
+static void assert_q8_row(const kernel_case_t* c,
+                          const q8_shape_t* shape,
+                          const uint8_t* found,
+                          const uint8_t* expected) {
+    const uint32_t columns = shape->wide ? 2u * shape->columns : shape->columns;
+    const int32_t steps = shape->wide ? 2 : 1;
+    for (uint32_t g = 0; g < shape->columns / shape->group; ++g) {
+        int32_t sum = 0;
+        int32_t stored;
+        float scale, wanted;
+        for (uint32_t i = g * shape->group; i < (g + 1u) * shape->group; ++i) {
+            int32_t f = (int8_t)found[i];
+            int32_t e = (int8_t)expected[i];
+            if (shape->wide) {
+                f = f * 256 + (int8_t)found[shape->columns + i];
+                e = e * 256 + (int8_t)expected[shape->columns + i];
+            }
+            if (f > e + steps || f < e - steps) {
+                fail_msg("%s: value %u is %d, expected %d", c->header->name, i, f, e);
+            }
+            sum += f;
+        }
+        memcpy(&scale, found + llmir_q8_scale_offset(columns) + g * 4u, 4);
+        memcpy(&wanted, expected + llmir_q8_scale_offset(columns) + g * 4u, 4);
+        memcpy(&stored, found + llmir_q8_sum_offset(columns, shape->group) + g * 4u, 4);
+        assert_true(fabsf(scale - wanted) <= 2e-6f * fabsf(wanted));
+        assert_int_equal(stored, sum);
+    }
+}
+
+static void compare_buffer(const kernel_case_t* c, uint32_t operand, const uint8_t* found) {
+    const case_operand_t* description = &c->header->operands[operand];
+    const uint8_t* expected = c->expected[operand];
+    q8_shape_t shape;
+    if (memcmp(found, expected, description->bytes) == 0) {
+        return;
+    }
+    if (q8_shape_of(c, operand, &shape)) {
+        const llmir_norm_params_t* norm = (const void*)c->params;
+        const int gathers = c->header->kernel == LLMIR_KERNEL_NORM && norm->gather;
+        const uint32_t rows = gathers ? c->header->output_count : c->header->token_count;
+        for (uint32_t row = 0; row < rows; ++row) {
+            const size_t at = (size_t)row * description->row_bytes;
+            assert_q8_row(c, &shape, found + at, expected + at);
+        }
+        return;
+    }
+    assert_floats(c, (const float*)(const void*)found, (const float*)(const void*)expected,
+                  description->bytes / 4u);
+}
+
+/* ---- Running ---- */
+
+typedef struct target_fixture {
+    const llmir_target_t* target;
+    llmir_device_t* device;
+    const char* folder;
+} target_fixture_t;
+
+/* The device's memory of a case. */
+typedef struct case_memory {
+    llmir_buffer_t* activations;
+    llmir_buffer_t* kv;
+} case_memory_t;
+
+static void fill_memory(const target_fixture_t* fixture,
+                        const kernel_case_t* c,
+                        const one_plan_t* plan,
+                        case_memory_t* out) {
+    const llmir_target_t* target = fixture->target;
+    const case_header_t* h = c->header;
+    const llmir_batch_arrays_t arrays =
+        llmir_batch_arrays(h->token_count, h->output_count, h->sequence_count, h->table_stride, 0);
+    assert_status(
+        target->buffer_create(fixture->device, (size_t)(plan->activation_bytes + arrays.bytes),
+                              &out->activations, &assert_status_error),
+        LLMIR_STATUS_OK);
+    assert_status(
+        target->buffer_create(fixture->device, h->kv_bytes != 0 ? (size_t)h->kv_bytes : 64u,
+                              &out->kv, &assert_status_error),
+        LLMIR_STATUS_OK);
+    for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
+        if (h->operands[i].space == LLMIR_OPERAND_BUFFER) {
+            const uint64_t offset = plan->slot_offsets[plan->dispatch.operands[i].index];
+            assert_status(target->buffer_write(out->activations, (size_t)offset, c->operands[i],
+                                               h->operands[i].bytes, &assert_status_error),
+                          LLMIR_STATUS_OK);
+        }
+    }
+    assert_status(
+        target->buffer_write(out->kv, 0, c->kv, (size_t)h->kv_bytes, &assert_status_error),
+        LLMIR_STATUS_OK);
+}
+
+static void compare_memory(const target_fixture_t* fixture,
+                           const kernel_case_t* c,
+                           const one_plan_t* plan,
+                           const case_memory_t* memory) {
+    const llmir_target_t* target = fixture->target;
+    const case_header_t* h = c->header;
+    uint8_t* found = malloc((size_t)(plan->activation_bytes + h->kv_bytes));
+    assert_non_null(found);
+    for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
+        if (h->operands[i].space == LLMIR_OPERAND_BUFFER) {
+            const uint64_t offset = plan->slot_offsets[plan->dispatch.operands[i].index];
+            assert_status(target->buffer_read(memory->activations, (size_t)offset, found,
+                                              h->operands[i].bytes, &assert_status_error),
+                          LLMIR_STATUS_OK);
+            compare_buffer(c, i, found);
+        }
+    }
+    assert_status(
+        target->buffer_read(memory->kv, 0, found, (size_t)h->kv_bytes, &assert_status_error),
+        LLMIR_STATUS_OK);
+    if (h->kv_type == LLMIR_KV_STORAGE_F32) {
+        assert_floats(c, (const float*)(const void*)found,
+                      (const float*)(const void*)c->expected_kv, (size_t)h->kv_bytes / 4u);
+    } else {
+        assert_halves(c, found, c->expected_kv, (size_t)h->kv_bytes);
+    }
+    free(found);
+}
+
+static void run_with(const target_fixture_t* fixture,
+                     const kernel_case_t* c,
+                     one_plan_t* plan,
+                     llmir_program_t* program) {
+    const llmir_target_t* target = fixture->target;
+    const case_header_t* h = c->header;
+    case_memory_t memory = {NULL, NULL};
+    uint64_t fence = 0;
+    const llmir_batch_t batch = {
+        .token_count = h->token_count,
+        .sequence_count = h->sequence_count,
+        .output_count = h->output_count,
+        .kv_type = h->kv_type,
+        .page_table_stride = h->table_stride,
+        .tokens = c->tokens,
+        .positions = c->positions,
+        .token_sequence = c->sequences,
+        .output_rows = c->output_rows,
+        .page_table = c->page_table,
+        .page_bytes = h->page_bytes,
+    };
+    fill_memory(fixture, c, plan, &memory);
+    const llmir_submission_t submission = {.program = program,
+                                           .batch = &batch,
+                                           .activations = memory.activations,
+                                           .slot_offsets = plan->slot_offsets,
+                                           .batch_offset = plan->activation_bytes,
+                                           .kv = memory.kv};
+    assert_status(target->submit(fixture->device, &submission, &fence, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(target->wait(fixture->device, fence, UINT64_MAX, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    compare_memory(fixture, c, plan, &memory);
+    target->buffer_destroy(memory.kv);
+    target->buffer_destroy(memory.activations);
+}
+
+/* Every level of the code that the device can run. */
+static void run_case(const target_fixture_t* fixture, const kernel_case_t* c) {
+    static const uint8_t hash[LLMIR_BUNDLE_HASH_BYTES];
+    llmir_device_caps_t caps;
+    one_plan_t plan;
+    make_plan(c, &plan);
+    fixture->target->device_caps(fixture->device, &caps);
+    for (uint32_t i = 0; i < c->header->code_count; ++i) {
+        llmir_program_t* program = NULL;
+        const llmir_program_options_t options = {.plan = &plan.view,
+                                                 .code = c->codes[i],
+                                                 .code_bytes = c->header->codes[i].bytes,
+                                                 .code_level = c->header->codes[i].level,
+                                                 .plan_hash = hash};
+        if (options.code_level > caps.level) {
+            continue;
+        }
+        assert_status(fixture->target->program_load(fixture->device, &options, &program,
+                                                    &assert_status_error),
+                      LLMIR_STATUS_OK);
+        run_with(fixture, c, &plan, program);
+        fixture->target->program_unload(program);
+    }
+}
+
+static void test_conformance_kernels_compute_what_the_processor_computes(void** state) {
+    const target_fixture_t* fixture = *state;
+    unsigned count = 0;
+    kernel_case_t c;
+    if (fixture->device == NULL) {
+        skip();
+    }
+    while (read_case(fixture->folder, count, &c)) {
+        run_case(fixture, &c);
+        free(c.bytes);
+        ++count;
+    }
+    print_message("%u cases\n", count);
+    assert_true(count > 100);
+}
+
+int main(int argc, char** argv) {
+    target_fixture_t fixture = {0};
+    const llmir_device_options_t options = {.thread_count = 1};
+    llmir_error_t error = {0};
+    if (argc != 3) {
+        fprintf(stderr, "usage: test_conformance TARGET FOLDER\n");
+        return 2;
+    }
+    fixture.folder = argv[2];
+    for (uint32_t i = 0; i < llmir_target_registry_count; ++i) {
+        if (strcmp(llmir_target_registry[i]->name, argv[1]) == 0) {
+            fixture.target = llmir_target_registry[i];
+        }
+    }
+    if (fixture.target != NULL &&
+        fixture.target->device_create(&options, &fixture.device, &error) != LLMIR_STATUS_OK) {
+        print_message("no device: %s\n", error.message);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(test_conformance_kernels_compute_what_the_processor_computes,
+                                  &fixture),
+    };
+    const int failed = cmocka_run_group_tests_name("conformance", tests, NULL, NULL);
+    if (fixture.device != NULL) {
+        fixture.target->device_destroy(fixture.device);
+    }
+    return failed;
+}
