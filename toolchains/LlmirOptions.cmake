@@ -11,6 +11,11 @@
 #   LLMIR_BUILD_TESTS       ON at top level     needs CMocka
 #   LLMIR_BUILD_FUZZERS     OFF                 libFuzzer programs; needs clang
 #   LLMIR_SANITIZE          (empty)             list for -fsanitize=, e.g. "address;undefined" or "thread"
+# Without an operating system there are no shared libraries, threads or programs to start.
+set(LLMIR_HAS_SYSTEM ON)
+if(CMAKE_SYSTEM_NAME STREQUAL "Generic")
+  set(LLMIR_HAS_SYSTEM OFF)
+endif()
 # Inside of another project nothing but the library is built, and nothing of that project is touched.
 set(llmir_is_top_level OFF)
 if(PROJECT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
@@ -24,7 +29,7 @@ endif()
 option(LLMIR_SHARED "build libllmir as a shared library" ${llmir_shared_default})
 option(LLMIR_MINIMAL "the smallest library, for firmware" OFF)
 set(llmir_tests_default ${llmir_is_top_level})
-if(LLMIR_SHARED OR LLMIR_MINIMAL)
+if(LLMIR_SHARED OR LLMIR_MINIMAL OR NOT LLMIR_HAS_SYSTEM)
   set(llmir_tests_default OFF)
 endif()
 option(LLMIR_INSTALL "make rules for cmake --install" ${llmir_is_top_level})
@@ -37,7 +42,7 @@ set(LLMIR_SANITIZE "" CACHE STRING "sanitizers, a list")
 if(LLMIR_SHARED AND LLMIR_BUILD_TESTS)
   message(FATAL_ERROR "LLMIR_SHARED: the tests reach what the shared library hides, expected LLMIR_BUILD_TESTS=OFF")
 endif()
-if(LLMIR_MINIMAL AND LLMIR_BUILD_TESTS)
+if(LLMIR_MINIMAL AND LLMIR_BUILD_TESTS AND LLMIR_HAS_SYSTEM)
   message(FATAL_ERROR "LLMIR_MINIMAL: the tests need what it leaves out, expected LLMIR_BUILD_TESTS=OFF")
 endif()
 
@@ -50,7 +55,7 @@ endif()
 function(llmir_configure_target target)
   set_target_properties(${target} PROPERTIES
     C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF C_VISIBILITY_PRESET hidden
-    POSITION_INDEPENDENT_CODE ON)
+    POSITION_INDEPENDENT_CODE ${LLMIR_HAS_SYSTEM})
   if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
     # No contraction: a fused multiply-add happens only where the source says so, so that all builds give the same bits.
     target_compile_options(${target} PRIVATE

@@ -4,20 +4,39 @@
  *
  *   original            block - sizeof(void*)   block (aligned)
  *   | unused ...        | original              | size bytes ... | unused |
- */
+ *
+ * LLMIR_NO_HEAP: there is no heap, so the default refuses everything and the C library's is not
+ * linked. */
 #include "core/base/allocator.h"
 
 #include <stdalign.h>
+#if !defined(LLMIR_NO_HEAP)
 #include <stdlib.h>
+#endif
 #include <string.h>
 
 #include "core/base/size.h"
 
-#define HEAP_ALIGNMENT alignof(max_align_t)
-
 static int is_power_of_two(size_t value) {
     return value != 0 && (value & (value - 1)) == 0;
 }
+
+#if defined(LLMIR_NO_HEAP)
+
+static void* heap_resize(
+    void* self, void* block, size_t old_size, size_t new_size, size_t alignment) {
+    (void)self, (void)block, (void)old_size, (void)new_size, (void)alignment;
+    return NULL;
+}
+
+static void* heap_allocate_zeroed(size_t size, size_t alignment) {
+    (void)size, (void)alignment;
+    return NULL;
+}
+
+#else
+
+#define HEAP_ALIGNMENT alignof(max_align_t)
 
 /* Bytes to ask of malloc for an aligned block. */
 static int padded_size(size_t size, size_t alignment, size_t* out) {
@@ -100,6 +119,8 @@ static void* heap_allocate_zeroed(size_t size, size_t alignment) {
     uint8_t* original = calloc(1, padded);
     return original == NULL ? NULL : finish_block(align_block(original, alignment), original);
 }
+
+#endif
 
 llmir_allocator_t llmir_allocator_or_default(llmir_allocator_t allocator) {
     if (allocator.resize == NULL) {

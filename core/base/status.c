@@ -3,7 +3,8 @@
 #include "core/base/status.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+
+#include "core/base/format.h"
 
 const char* llmir_status_text(llmir_status_t status) {
     switch (status) {
@@ -74,8 +75,9 @@ llmir_status_t llmir_fail(llmir_error_t* error, llmir_status_t code, const char*
     error->message[0] = 0;
     va_list arguments;
     va_start(arguments, format);
-    const int length = vsnprintf(error->message, sizeof error->message, format, arguments);
+    const int is_whole =
+        llmir_format_list(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
-    make_printable(error->message, length >= (int)sizeof error->message);
+    make_printable(error->message, !is_whole);
     return code;
 }

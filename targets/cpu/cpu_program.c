@@ -1,7 +1,6 @@
 /* A plan made ready: for every dispatch its kernel, parameters and operands are looked up once, so
  * that submitting a batch only places the slots. */
-#include <stdio.h>
-
+#include "core/base/format.h"
 #include "core/base/size.h"
 #include "targets/cpu/cpu_device.h"
 #include "targets/cpu/cpu_level.h"
@@ -80,9 +79,9 @@ static llmir_status_t program_init(llmir_cpu_program_t* program,
     const llmir_status_t status = llmir_cpu_code_load(options, built_in, device->level_max,
                                                       &program->code, &program->code_reason);
     const int has_code = status == LLMIR_STATUS_OK;
-    (void)snprintf(program->code_name, sizeof program->code_name, "%s %s",
-                   has_code ? "bundle" : "built-in",
-                   llmir_cpu_level_name(has_code ? options->code_level : built_in));
+    (void)llmir_format(program->code_name, sizeof program->code_name, "%s %s",
+                       has_code ? "bundle" : "built-in",
+                       llmir_cpu_level_name(has_code ? options->code_level : built_in));
     for (uint32_t i = 0; i < options->plan->record->dispatch_count; ++i) {
         LLMIR_TRY(resolve_dispatch(program, i, device->kernels, error));
     }

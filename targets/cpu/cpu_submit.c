@@ -1,7 +1,5 @@
 /* Running a plan over one batch. The submitting thread computes too, so a submission is complete
  * when submit returns, and every fence handed out has been reached. */
-#include <inttypes.h>
-
 #include "core/base/deadline.h"
 #include "core/base/size.h"
 #include "targets/cpu/cpu_device.h"
@@ -71,10 +69,12 @@ static llmir_status_t check_slots(const llmir_submission_t* submission, llmir_er
         const uint64_t offset = submission->slot_offsets[i];
         if (offset % LLMIR_CPU_ALIGNMENT != 0 ||
             !llmir_range_fits(offset, bytes, submission->activations->bytes)) {
-            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                              "slot %" PRIu32 ": %" PRIu64 " bytes at offset %" PRIu64
-                              " do not fit the activations of %zu bytes",
-                              i, bytes, offset, submission->activations->bytes);
+            return llmir_fail(
+                error, LLMIR_STATUS_INVALID_ARGUMENT,
+                "slot %u: %llu bytes at offset %llu do not fit the activations of %zu "
+                "bytes",
+                i, (unsigned long long)bytes, (unsigned long long)offset,
+                submission->activations->bytes);
         }
     }
     return LLMIR_STATUS_OK;
@@ -182,8 +182,8 @@ llmir_status_t llmir_cpu_wait(llmir_device_t* base,
     llmir_mutex_unlock(&device->fence_mutex);
     if (fence > last) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "fence %" PRIu64 " was never handed out, the last one is %" PRIu64, fence,
-                          last);
+                          "fence %llu was never handed out, the last one is %llu",
+                          (unsigned long long)fence, (unsigned long long)last);
     }
     return LLMIR_STATUS_OK;
 }
