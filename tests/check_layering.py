@@ -25,7 +25,7 @@ SKIPPED_FOLDERS = re.compile(r'^(build.*|\.git|__pycache__|\.cache)$')
 FREESTANDING = {'stddef.h', 'stdint.h', 'stdalign.h', 'stdarg.h', 'float.h', 'limits.h', 'stdbool.h'}
 # stdio.h is for snprintf; the words below catch the rest of it.
 LIBC = FREESTANDING | {'string.h', 'stdlib.h', 'math.h', 'inttypes.h', 'stdio.h', 'ctype.h'}
-INTRINSICS = {'immintrin.h', 'smmintrin.h', 'arm_neon.h', 'riscv_vector.h'}
+INTRINSICS = {'immintrin.h', 'smmintrin.h', 'arm_neon.h', 'arm_acle.h', 'arm_mve.h', 'riscv_vector.h'}
 HEADERS = ['llmir.h', 'llmir_bundle.h']
 
 # (folder, project headers it may include, system headers it may include); the first match counts. A

@@ -24,7 +24,11 @@ void LLMIR_KERNEL_NAME(attention)(const llmir_cpu_call_t* call,
                                   uint32_t tile_end);
 
 /* Rows that go through the pieces together: a multiple of every register tile. */
+#if defined(LLMIR_SMALL_STACK)
+#define ATTENTION_BLOCK_ROWS 8u
+#else
 #define ATTENTION_BLOCK_ROWS 48u
+#endif
 
 typedef struct attention_context {
     const llmir_attention_params_t* params;

@@ -82,6 +82,15 @@ LLMIR_OUTLINE void attention_weigh(attention_tile_t* tile,
 #define ATTENTION_UNPACKED_BYTES (ATTENTION_PIECE * LLMIR_KV_Q4_GROUP)
 
 /* Sixteen bytes of two nibbles u each: u - 8 of the low and of the high ones. */
+#if defined(LLMIR_KERNEL_SMALL)
+LLMIR_VEC void attention_unpack_16(const uint8_t* from, int8_t* to) {
+    LLMIR_ROLLED
+    for (uint32_t i = 0; i < 16; ++i) {
+        to[i] = (int8_t)((from[i] & 15) - 8);
+        to[16 + i] = (int8_t)((from[i] >> 4) - 8);
+    }
+}
+#else
 typedef uint8_t attention_bytes_t __attribute__((vector_size(16)));
 LLMIR_VEC void attention_unpack_16(const uint8_t* from, int8_t* to) {
     attention_bytes_t bytes;
@@ -91,6 +100,7 @@ LLMIR_VEC void attention_unpack_16(const uint8_t* from, int8_t* to) {
     __builtin_memcpy(to, &low, 16);
     __builtin_memcpy(to + 16, &high, 16);
 }
+#endif
 
 /* Columns 32 * `index` .. + 31 of the piece's values of q4: [256][32] int8, tile->unpacked. */
 LLMIR_OUTLINE void attention_unpack(attention_tile_t* tile,

@@ -5,15 +5,20 @@
 
 #include "targets/cpu/kernels/attention_shapes.h"
 
-/* Lanes of group `group` outside [begin, end) become minus infinity. */
-LLMIR_VEC v16f attention_mask(v16f scores, uint32_t group, uint32_t begin, uint32_t end) {
-    static const float lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const v16f index = v16_add(v16_load(lane), v16_set1((float)(group * LLMIR_KV_GROUP)));
-    const v16f nothing = v16_set1(-__builtin_inff());
-    const v16f upper = v16_select_lt(index, v16_set1((float)end), scores, nothing);
-    return v16_select_lt(index, v16_set1((float)begin), nothing, upper);
+/* Scores of group `group` outside [begin, end) become minus infinity. */
+LLMIR_OUTLINE void attention_mask(float* scores, uint32_t group, uint32_t begin, uint32_t end) {
+    const uint32_t base = group * LLMIR_KV_GROUP;
+    LLMIR_ROLLED
+    for (uint32_t i = 0; i < LLMIR_KV_GROUP; ++i) {
+        if (base + i < begin || base + i >= end) {
+            scores[i] = -__builtin_inff();
+        }
+    }
 }
 
+#if defined(LLMIR_KERNEL_SMALL)
+#include "targets/cpu/kernels/attention_small.h"
+#else
 /* Scores of row r -> exponentials, with their maximum and sum. */
 LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
                                           const attention_piece_t* piece,
@@ -25,15 +30,13 @@ LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
     LLMIR_ROLLED
     for (uint32_t g = first; g <= last; ++g) {
         float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
-        v16f s = v16_load(scores);
         if (piece->soft_cap != 0.0f) {
-            s = v16_soft_cap(s, piece->soft_cap);
+            v16_store(scores, v16_soft_cap(v16_load(scores), piece->soft_cap));
         }
         if (g == first || g == last) {
-            s = attention_mask(s, g, row->begin, row->end);
+            attention_mask(scores, g, row->begin, row->end);
         }
-        v16_store(scores, s);
-        maxima = v16_max(s, maxima);
+        maxima = v16_max(v16_load(scores), maxima);
     }
     tile->m[r] = v16_max_lanes(maxima);
     const v16f m = v16_set1(tile->m[r]);
@@ -74,6 +77,7 @@ LLMIR_OUTLINE void attention_merge_sums(attention_tile_t* tile, uint32_t count) 
     v16_store(tile->m, m);
     v16_store(tile->l, l);
 }
+#endif
 
 /* out = out * keep + sums * add for `n` columns; out is not read for the first piece. */
 LLMIR_OUTLINE void attention_merge_values(const attention_tile_t* tile,
@@ -141,15 +145,15 @@ static void attention_column_values(attention_tile_t* tile,
     }
 }
 
-/* Sums of p * v, merged into the rows' outputs. */
-LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
-                                    const attention_piece_t* piece,
-                                    uint32_t count) {
+/* Sums of p * v, merged into the rows' outputs. `unpacked` is room for values of q4. */
+LLMIR_OUTLINE void attention_values_in(attention_tile_t* tile,
+                                       const attention_piece_t* piece,
+                                       uint32_t count,
+                                       int8_t* unpacked) {
     attention_range_t joint = attention_joint_range(tile, count);
     const uint32_t head_dim = piece->head_dim;
     const int is_integer = llmir_kv_is_integer(piece->storage);
     const uint32_t block = piece->storage == LLMIR_KV_STORAGE_Q4 ? LLMIR_KV_Q4_GROUP : head_dim;
-    int8_t unpacked[ATTENTION_UNPACKED_BYTES];
     uint32_t n = 0;
     for (uint32_t column = 0; column < head_dim; column += n) {
         const uint32_t left = head_dim - column;
@@ -179,6 +183,24 @@ LLMIR_OUTLINE void attention_values(attention_tile_t* tile,
         for (uint32_t r = 0; r < count; ++r) {
             attention_merge_values(tile, r, column, n);
         }
+    }
+}
+
+/* With the room on a stack that holds it no longer than the values take. */
+LLMIR_OUTLINE void attention_values_q4(attention_tile_t* tile,
+                                       const attention_piece_t* piece,
+                                       uint32_t count) {
+    int8_t unpacked[ATTENTION_UNPACKED_BYTES];
+    attention_values_in(tile, piece, count, unpacked);
+}
+
+static void attention_values(attention_tile_t* tile,
+                             const attention_piece_t* piece,
+                             uint32_t count) {
+    if (piece->storage == LLMIR_KV_STORAGE_Q4) {
+        attention_values_q4(tile, piece, count);
+    } else {
+        attention_values_in(tile, piece, count, NULL);
     }
 }
 

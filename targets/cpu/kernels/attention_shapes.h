@@ -19,6 +19,11 @@
     X(2, Q8)                \
     X(3, Q8)                \
     X(4, Q8)
+#elif ATTENTION_MAX_ROWS == 1
+#define ATTENTION_SHAPES(X) \
+    X(1, F16)               \
+    X(1, F32)               \
+    X(1, Q8)
 #else
 #define ATTENTION_SHAPES(X) \
     X(1, F16)               \
@@ -86,6 +91,9 @@ static inline uint32_t attention_next_rows(uint32_t left, uint32_t storage) {
         return left == 6u || left == 3u ? 3u : left < 4u ? left : 4u;
     }
     return left < 8u ? few[left] : 6u;
+#elif ATTENTION_MAX_ROWS == 1
+    (void)left, (void)storage;
+    return 1u;
 #else
     return storage != LLMIR_KV_STORAGE_F16 || left < 3u ? 1u : 3u;
 #endif

@@ -14,7 +14,10 @@
  * into the registers of the ISA; where f16 is converted by integer operations, sharing that is
  * worth some spills. Spans above 1 are the same for all shapes of an ISA. */
 #define ATTENTION_MAX_SPAN 2
-#if LLMIR_V16_REGISTERS >= 32
+#if defined(LLMIR_SMALL_STACK)
+#define ATTENTION_MAX_ROWS 1
+#define ATTENTION_SPAN(rows) 1
+#elif LLMIR_V16_REGISTERS >= 32
 #define ATTENTION_MAX_ROWS 6
 #define ATTENTION_SPAN(rows) 2
 #elif LLMIR_V16_REGISTERS >= 8
@@ -126,9 +129,9 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
             }
         }
         for (int r = 0; r < rows; ++r) {
-            const v16f element = v16_set1(q[r][d]);
+            const v16s element = v16s_set1(q[r][d]);
             for (int s = 0; s < span; ++s) {
-                sums[r][s] = v16_fma(element, k[s], sums[r][s]);
+                v16_fma_into(&sums[r][s], element, &k[s]);
             }
         }
     }
@@ -179,9 +182,9 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
                 __builtin_prefetch(next);
             }
             for (int r = 0; r < rows; ++r) {
-                const v16f weight = v16_set1(p[(uint32_t)r * ATTENTION_PIECE]);
+                const v16s weight = v16s_set1(p[(uint32_t)r * ATTENTION_PIECE]);
                 for (int s = 0; s < span; ++s) {
-                    sums[r][s] = v16_fma(weight, v[s], sums[r][s]);
+                    v16_fma_into(&sums[r][s], weight, &v[s]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 /* x[t] = weights[token[t]] * scale: one row of a matrix of any layout as f32.
  *
- * The rows of a panel lie interleaved, so the bytes of one row are gathered sixteen columns at a
- * time and then converted together. Products with integer weights are exact in f32. */
+ * The rows of a panel lie interleaved, so the integers of one row are gathered four at a time.
+ * Products with integer weights are exact in f32. */
 #include "quant/half.h"
 #include "quant/quant_layout.h"
 #include "targets/cpu/kernels/kernel.h"
@@ -15,11 +15,11 @@ void LLMIR_KERNEL_NAME(embed)(const llmir_cpu_call_t* call,
 
 #define LLMIR_LANE_SCALE_BYTES 32u /* sixteen f16 behind the integers of a block */
 
-/* One f16 of a block's scales or minima, in all lanes. */
-LLMIR_VEC v16f embed_f16(const uint8_t* scales, uint32_t lane) {
+/* One f16 of a block's scales or minima. */
+LLMIR_VEC float embed_f16(const uint8_t* scales, uint32_t lane) {
     uint16_t bits;
     __builtin_memcpy(&bits, scales + lane * 2u, 2);
-    return v16_set1(llmir_f16_to_f32(bits));
+    return llmir_f16_to_f32(bits);
 }
 
 /* A row of PANEL_S4 or PANEL_U4. `panel` holds the row in lane `lane`. */
@@ -29,28 +29,22 @@ LLMIR_OUTLINE void embed_nibbles(const llmir_embed_params_t* p,
                                  float* out) {
     const int is_unsigned = p->layout == LLMIR_LAYOUT_PANEL_U4;
     const uint32_t nibble_bytes = p->group / LLMIR_CHUNK_COLUMNS * LLMIR_CHUNK_BYTES;
-    const v16f scale = v16_set1(p->scale);
+    const float scale = p->scale;
     for (uint32_t column = 0; column < p->dim; column += LLMIR_CHUNK_COLUMNS) {
         const uint32_t in_group = column % p->group;
         const uint8_t* block =
             panel + (size_t)(column / p->group) * llmir_block_bytes(p->layout, p->group);
         const uint8_t* chunk = block + in_group / LLMIR_CHUNK_COLUMNS * LLMIR_CHUNK_BYTES;
-        uint8_t low[16];
-        uint8_t high[16];
-        for (uint32_t i = 0; i < 16; ++i) {
-            const uint8_t pair = chunk[i / 4u * 64u + lane * 4u + i % 4u];
-            low[i] = pair & 15u;
-            high[i] = pair >> 4;
-        }
-        const v16f d = embed_f16(block + nibble_bytes, lane);
+        const float d = embed_f16(block + nibble_bytes, lane);
         /* S4 counts from -8. An exact product, so one rounding at most: that of adding m. */
-        const v16f zero = v16_set1(is_unsigned ? 0.0f : 8.0f);
-        const v16f m = is_unsigned ? embed_f16(block + nibble_bytes + LLMIR_LANE_SCALE_BYTES, lane)
-                                   : v16_zero();
-        const v16f w0 = v16_add(v16_mul(d, v16_sub(v16_load_u8(low), zero)), m);
-        const v16f w1 = v16_add(v16_mul(d, v16_sub(v16_load_u8(high), zero)), m);
-        v16_store(out + column, v16_mul(w0, scale));
-        v16_store(out + column + 16, v16_mul(w1, scale));
+        const float zero = is_unsigned ? 0.0f : 8.0f;
+        const float m =
+            is_unsigned ? embed_f16(block + nibble_bytes + LLMIR_LANE_SCALE_BYTES, lane) : 0.0f;
+        for (uint32_t i = 0; i < 16; ++i) {
+            const uint32_t pair = chunk[i / 4u * 64u + lane * 4u + i % 4u];
+            out[column + i] = (d * ((float)(pair & 15u) - zero) + m) * scale;
+            out[column + 16u + i] = (d * ((float)(pair >> 4) - zero) + m) * scale;
+        }
     }
 }
 
@@ -58,18 +52,15 @@ LLMIR_OUTLINE void embed_bytes(const llmir_embed_params_t* p,
                                const uint8_t* panel,
                                uint32_t lane,
                                float* out) {
-    const v16f scale = v16_set1(p->scale);
-    for (uint32_t column = 0; column < p->dim; column += LLMIR_LANES) {
-        const uint32_t in_group = column % p->group;
+    for (uint32_t column = 0; column < p->dim; column += 4u) {
+        const uint32_t c = column % p->group;
         const uint8_t* block =
             panel + (size_t)(column / p->group) * llmir_block_bytes(p->layout, p->group);
-        int8_t q[16];
-        for (uint32_t i = 0; i < 16; ++i) {
-            const uint32_t c = in_group + i;
-            q[i] = (int8_t)block[c / 4u * 64u + lane * 4u + c % 4u];
+        const float d = embed_f16(block + p->group * LLMIR_PANEL_ROWS, lane);
+        for (uint32_t i = 0; i < 4; ++i) {
+            const int8_t q = (int8_t)block[c * 16u + lane * 4u + i];
+            out[column + i] = d * (float)q * p->scale;
         }
-        const v16f d = embed_f16(block + p->group * LLMIR_PANEL_ROWS, lane);
-        v16_store(out + column, v16_mul(v16_mul(d, v16_load_i8(q)), scale));
     }
 }
 

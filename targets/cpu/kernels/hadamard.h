@@ -30,8 +30,9 @@ LLMIR_VEC void hadamard_small_steps(float* x, uint32_t n) {
 }
 #else
 LLMIR_VEC void hadamard_small_steps(float* x, uint32_t n) {
+    const uint32_t end = n < LLMIR_LANES ? n : LLMIR_LANES;
     LLMIR_ROLLED
-    for (uint32_t step = 1; step < LLMIR_LANES && step < n; step *= 2u) {
+    for (uint32_t step = 1; step < end; step *= 2u) {
         LLMIR_ROLLED
         for (uint32_t i = 0; i < n; ++i) {
             if ((i & step) == 0) {

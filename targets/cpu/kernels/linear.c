@@ -32,6 +32,10 @@
 #include "targets/cpu/kernels/linear_neon.h"
 #elif defined(LLMIR_V16_RVV)
 #include "targets/cpu/kernels/linear_rvv.h"
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#include "targets/cpu/kernels/linear_helium.h"
+#elif defined(__ARM_FEATURE_SIMD32) && defined(__ARM_FEATURE_FMA) && __ARM_ARCH_PROFILE == 'M'
+#include "targets/cpu/kernels/linear_dsp.h"
 #else
 #include "targets/cpu/kernels/linear_plain.h"
 #endif
@@ -42,7 +46,7 @@ void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
                                uint32_t tile_end);
 
 #define TOKEN_FLOATS (LLMIR_LINEAR_TOKEN_BLOCK * LLMIR_PANEL_ROWS)
-#define STRIP_PANELS 4u /* weight panels whose sums are made together: they share the terms */
+#define STRIP_PANELS LLMIR_LINEAR_STRIP_PANELS /* they share the terms */
 
 /* The tokens of one tile and what is computed for them. Arrays lie outside, so that compilers keep
  * the rest in registers and constants constant. */
@@ -193,7 +197,7 @@ LLMIR_VEC void tile_run(linear_tile_t* tile, uint32_t first, uint32_t end) {
     const uint32_t per_output = p->gate != LLMIR_GATE_NONE ? 2 : 1; /* weight panels */
     const int is_integer = llmir_layout_is_integer(p->layout);
     tile->block_count = is_integer ? p->columns / p->group : p->columns;
-    tile->pass_blocks = is_integer ? LINEAR_MAX_TERMS / tile->token_count : p->columns;
+    tile->pass_blocks = is_integer ? LLMIR_LINEAR_MAX_TERMS / tile->token_count : p->columns;
     const int terms_are_made = tile->block_count <= tile->pass_blocks || !is_integer;
     if (terms_are_made && is_integer) {
         tile_make_terms(tile, 0, tile->block_count);
@@ -222,7 +226,7 @@ void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
     const llmir_linear_tiling_t tiling = llmir_linear_tiling(p, tokens);
     const uint32_t panels = llmir_panel_count(p->rows);
     _Alignas(64) float sums[STRIP_PANELS * TOKEN_FLOATS];
-    linear_term_t terms[LINEAR_MAX_TERMS];
+    linear_term_t terms[LLMIR_LINEAR_MAX_TERMS];
     linear_tile_t tile;
     tile.params = p;
     tile.call = call;

@@ -32,6 +32,36 @@ LLMIR_VEC v16f float_weights(const uint8_t* column, uint32_t layout) {
     }
 }
 
+#if defined(LLMIR_KERNEL_SMALL)
+
+LLMIR_VEC float float_weight(const uint8_t* column, uint32_t layout, uint32_t row) {
+    float value;
+    uint16_t bits;
+    if (layout == LLMIR_LAYOUT_PANEL_F32) {
+        __builtin_memcpy(&value, column + row * 4u, sizeof value);
+        return value;
+    }
+    __builtin_memcpy(&bits, column + row * 2u, sizeof bits);
+    return layout == LLMIR_LAYOUT_PANEL_F16 ? small_from_f16(bits) : llmir_bf16_to_f32(bits);
+}
+
+/* One token, output by output. */
+LLMIR_VEC void float_token(const linear_pass_t* pass, uint32_t layout, uint32_t token) {
+    const float* a = (const float*)linear_row(pass, token);
+    LLMIR_ROLLED
+    for (uint32_t row = 0; row < LLMIR_PANEL_ROWS; row++) {
+        const uint8_t* w = pass->blocks;
+        float acc[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        LLMIR_ROLLED
+        for (uint32_t k = 0; k < pass->block_count; k++, w += pass->block_bytes) {
+            acc[k % 4u] = small_fma(float_weight(w, layout, row), a[k], acc[k % 4u]);
+        }
+        pass->sums[token * LLMIR_PANEL_ROWS + row] = (acc[0] + acc[1]) + (acc[2] + acc[3]);
+    }
+}
+
+#else
+
 /* One token: four chains side by side, the panel is read once from front to back. */
 LLMIR_VEC void float_token(const linear_pass_t* pass, uint32_t layout, uint32_t token) {
     const float* a = (const float*)linear_row(pass, token);
@@ -97,12 +127,15 @@ LLMIR_VEC void float_tokens(const linear_pass_t* pass, uint32_t layout, uint32_t
         }
     }
 }
+#endif
 
 LLMIR_VEC void float_pass(const linear_pass_t* pass, uint32_t layout) {
     uint32_t token = 0;
+#if !defined(LLMIR_KERNEL_SMALL) /* the same additions, so the same bits */
     for (; token + LINEAR_FLOAT_TOKENS <= pass->token_count; token += LINEAR_FLOAT_TOKENS) {
         float_tokens(pass, layout, token);
     }
+#endif
     for (; token < pass->token_count; token++) {
         float_token(pass, layout, token);
     }

@@ -22,9 +22,6 @@ typedef union linear_term {
     float f;   /* U4: sum * scale, the factor of the minimum */
 } linear_term_t;
 
-/* Terms of a tile, 16 KiB of stack: bounds tokens times groups of a pass. */
-#define LINEAR_MAX_TERMS 4096u
-
 typedef struct linear_pass {
     const uint8_t* blocks; /* weights: the first block of the range */
     size_t block_bytes;

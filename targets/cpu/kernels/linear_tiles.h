@@ -14,10 +14,21 @@
 /* Most tokens of a tile: each load of a weight is used that often, and the activations of a tile
  * stay in the L2 cache (64 Q8 rows of 2048 columns: 160 KiB; 24 f32 rows of 2048: 192 KiB). The
  * units are what micro-kernels take at once. */
+#if !defined(LLMIR_SMALL_STACK)
 #define LLMIR_LINEAR_TOKEN_BLOCK 64u
 #define LLMIR_LINEAR_TOKEN_UNIT 16u
 #define LLMIR_LINEAR_FLOAT_TOKEN_BLOCK 24u
 #define LLMIR_LINEAR_FLOAT_TOKEN_UNIT 12u
+#define LLMIR_LINEAR_STRIP_PANELS 4u /* weight panels whose sums are made together */
+#define LLMIR_LINEAR_MAX_TERMS 4096u /* bounds tokens times groups of a pass */
+#else /* 2 KiB of stack instead of 32, where no bundle brings code that takes other tiles */
+#define LLMIR_LINEAR_TOKEN_BLOCK 8u
+#define LLMIR_LINEAR_TOKEN_UNIT 2u
+#define LLMIR_LINEAR_FLOAT_TOKEN_BLOCK 8u
+#define LLMIR_LINEAR_FLOAT_TOKEN_UNIT 2u
+#define LLMIR_LINEAR_STRIP_PANELS 2u
+#define LLMIR_LINEAR_MAX_TERMS 256u
+#endif
 /* Work that makes a tile worth claiming, in columns times tokens of one panel: some microseconds.
  * Unpacking the weights costs about as much as LLMIR_LINEAR_UNPACK_TOKENS tokens. */
 #define LLMIR_LINEAR_TILE_WORK 8192u

@@ -31,29 +31,43 @@ LLMIR_VEC rope_angle_t rope_reduce(double angle) {
 }
 
 /* Horner's scheme in x = r^2; the first omitted term is below 2^-54 on the interval. */
+#define ROPE_TERMS 7
+static const double rope_sin_terms[ROPE_TERMS] = {
+    -0x1.ae7f3e733b81fp-41, /* -1/15! */
+    0x1.6124613a86d09p-33,  /* +1/13! */
+    -0x1.ae64567f544e4p-26, /* -1/11! */
+    0x1.71de3a556c734p-19,  /* +1/9! */
+    -0x1.a01a01a01a01ap-13, /* -1/7! */
+    0x1.1111111111111p-7,   /* +1/5! */
+    -0x1.5555555555555p-3,  /* -1/3! */
+};
+static const double rope_cos_terms[ROPE_TERMS + 1] = {
+    0x1.ae7f3e733b81fp-45,  /* +1/16! */
+    -0x1.93974a8c07c9dp-37, /* -1/14! */
+    0x1.1eed8eff8d898p-29,  /* +1/12! */
+    -0x1.27e4fb7789f5cp-22, /* -1/10! */
+    0x1.a01a01a01a01ap-16,  /* +1/8! */
+    -0x1.6c16c16c16c17p-10, /* -1/6! */
+    0x1.5555555555555p-5,   /* +1/4! */
+    -0.5,
+};
+
+LLMIR_VEC double rope_polynomial(double x, const double* terms, int count) {
+    double sum = terms[0];
+    for (int i = 1; i < count; ++i) {
+        sum = sum * x + terms[i];
+    }
+    return sum;
+}
+
 LLMIR_VEC double rope_sin(double r) {
     const double x = r * r;
-    double s = -0x1.ae7f3e733b81fp-41; /* -1/15! */
-    s = s * x + 0x1.6124613a86d09p-33; /* +1/13! */
-    s = s * x - 0x1.ae64567f544e4p-26; /* -1/11! */
-    s = s * x + 0x1.71de3a556c734p-19; /* +1/9! */
-    s = s * x - 0x1.a01a01a01a01ap-13; /* -1/7! */
-    s = s * x + 0x1.1111111111111p-7;  /* +1/5! */
-    s = s * x - 0x1.5555555555555p-3;  /* -1/3! */
-    return r + r * (x * s);
+    return r + r * (x * rope_polynomial(x, rope_sin_terms, ROPE_TERMS));
 }
 
 LLMIR_VEC double rope_cos(double r) {
     const double x = r * r;
-    double c = 0x1.ae7f3e733b81fp-45;  /* +1/16! */
-    c = c * x - 0x1.93974a8c07c9dp-37; /* -1/14! */
-    c = c * x + 0x1.1eed8eff8d898p-29; /* +1/12! */
-    c = c * x - 0x1.27e4fb7789f5cp-22; /* -1/10! */
-    c = c * x + 0x1.a01a01a01a01ap-16; /* +1/8! */
-    c = c * x - 0x1.6c16c16c16c17p-10; /* -1/6! */
-    c = c * x + 0x1.5555555555555p-5;  /* +1/4! */
-    c = c * x - 0.5;
-    return 1.0 + x * c;
+    return 1.0 + x * rope_polynomial(x, rope_cos_terms, ROPE_TERMS + 1);
 }
 
 static void rope_row(float* out,

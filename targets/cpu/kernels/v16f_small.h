@@ -54,12 +54,15 @@ LLMIR_VEC v16f v16_mul(v16f x, v16f y) {
 LLMIR_VEC v16f v16_div(v16f x, v16f y) {
     LLMIR_V16_LANES(v16f, x.lane[i] / y.lane[i]);
 }
-LLMIR_VEC v16f v16_fma(v16f x, v16f y, v16f z) {
-#if defined(LLMIR_KERNEL_EXACT_FMA)
-    LLMIR_V16_LANES(v16f, __builtin_fmaf(x.lane[i], y.lane[i], z.lane[i]));
+LLMIR_VEC float small_fma(float x, float y, float z) {
+#if defined(LLMIR_KERNEL_EXACT_FMA) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fmaf(x, y, z);
 #else
-    LLMIR_V16_LANES(v16f, x.lane[i] * y.lane[i] + z.lane[i]);
+    return x * y + z;
 #endif
+}
+LLMIR_VEC v16f v16_fma(v16f x, v16f y, v16f z) {
+    LLMIR_V16_LANES(v16f, small_fma(x.lane[i], y.lane[i], z.lane[i]));
 }
 LLMIR_VEC v16f v16_max(v16f x, v16f y) {
     LLMIR_V16_LANES(v16f, x.lane[i] > y.lane[i] ? x.lane[i] : y.lane[i]);
@@ -76,13 +79,28 @@ LLMIR_VEC v16f v16_abs(v16f x) {
 LLMIR_VEC v16f v16_select_lt(v16f x, v16f y, v16f a, v16f b) {
     LLMIR_V16_LANES(v16f, x.lane[i] < y.lane[i] ? a.lane[i] : b.lane[i]);
 }
+#if defined(__ARM_FEATURE_FMA) && __ARM_ARCH_PROFILE == 'M' /* the same bits in one instruction */
+LLMIR_VEC float small_from_f16(uint16_t bits) {
+    float value;
+    __asm__("vcvtb.f32.f16 %0, %1" : "=t"(value) : "t"((uint32_t)bits));
+    return value;
+}
+LLMIR_VEC uint16_t small_to_f16(float value) {
+    uint32_t bits;
+    __asm__("vcvtb.f16.f32 %0, %1" : "=t"(bits) : "t"(value), "0"(0));
+    return (uint16_t)bits;
+}
+#else
+#define small_from_f16 llmir_f16_to_f32
+#define small_to_f16 llmir_f32_to_f16
+#endif
 LLMIR_VEC v16f v16_load_f16(const uint16_t* p) {
-    LLMIR_V16_LANES(v16f, llmir_f16_to_f32(p[i]));
+    LLMIR_V16_LANES(v16f, small_from_f16(p[i]));
 }
 LLMIR_VEC void v16_store_f16(uint16_t* p, v16f x) {
     LLMIR_ROLLED
     for (int i = 0; i < 16; ++i) {
-        p[i] = llmir_f32_to_f16(x.lane[i]);
+        p[i] = small_to_f16(x.lane[i]);
     }
 }
 LLMIR_VEC v16f v16_load_bf16(const uint16_t* p) {

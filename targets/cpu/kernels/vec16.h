@@ -36,6 +36,10 @@
 
 #include <stdint.h>
 
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(LLMIR_KERNEL_SMALL)
+#define LLMIR_KERNEL_SMALL /* microcontrollers have no vectors of floats, and little room */
+#endif
+
 #if defined(LLMIR_KERNEL_SMALL)
 #define LLMIR_VEC static inline /* the compiler knows what is small */
 #define LLMIR_OUTLINE static __attribute__((noinline, unused))
@@ -105,6 +109,29 @@ LLMIR_VEC void v16_copy_bytes(void* to, const void* from, uint32_t bytes) {
 #include "targets/cpu/kernels/v16f_rvv.h"
 #else
 #include "targets/cpu/kernels/v16f_portable.h"
+#endif
+
+/* ---- Multiply-adds of one number: in place, which saves the small form most of its copies ---- */
+
+#if defined(LLMIR_KERNEL_SMALL)
+typedef float v16s; /* the same in all lanes */
+LLMIR_VEC v16s v16s_set1(float x) {
+    return x;
+}
+static inline __attribute__((always_inline)) void v16_fma_into(v16f* sum, v16s x, const v16f* y) {
+    LLMIR_ROLLED
+    for (int i = 0; i < 16; ++i) {
+        sum->lane[i] = small_fma(x, y->lane[i], sum->lane[i]);
+    }
+}
+#else
+typedef v16f v16s;
+LLMIR_VEC v16s v16s_set1(float x) {
+    return v16_set1(x);
+}
+LLMIR_VEC void v16_fma_into(v16f* sum, v16s x, const v16f* y) {
+    *sum = v16_fma(x, *y, *sum);
+}
 #endif
 
 /* ---- Partial loads and stores: only at the ends of rows, so a call and the

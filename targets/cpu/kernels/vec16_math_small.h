@@ -5,14 +5,6 @@
 
 #include "targets/cpu/kernels/vec16_math.h"
 
-LLMIR_VEC float small_fma(float x, float y, float z) {
-#if defined(LLMIR_KERNEL_EXACT_FMA)
-    return __builtin_fmaf(x, y, z);
-#else
-    return x * y + z;
-#endif
-}
-
 /* exp(x) = 2^n * exp(r); *out_scale is 2^(n + bias - 127). */
 LLMIR_OUTLINE float small_exp_split(float x, float bias, float* out_scale) {
     const float magic = LLMIR_EXP_ROUND + bias;
@@ -50,14 +42,13 @@ LLMIR_OUTLINE float small_tanh(float x) {
     }                                 \
     return x
 
-LLMIR_OUTLINE v16f v16_exp_nonpositive(v16f x) {
-    LLMIR_ROLLED
-    for (int i = 0; i < 16; ++i) {
-        float scale;
-        const float p = small_exp_split(x.lane[i], 127.0f, &scale);
-        x.lane[i] = x.lane[i] < LLMIR_EXP_LOWEST ? 0.0f : p * scale;
-    }
-    return x;
+LLMIR_OUTLINE float small_exp_nonpositive(float x) {
+    float scale;
+    const float p = small_exp_split(x, 127.0f, &scale);
+    return x < LLMIR_EXP_LOWEST ? 0.0f : p * scale;
+}
+LLMIR_VEC v16f v16_exp_nonpositive(v16f x) {
+    LLMIR_SMALL_LANES(small_exp_nonpositive(x.lane[i]));
 }
 LLMIR_VEC v16f v16_exp(v16f x) {
     LLMIR_SMALL_LANES(small_exp(x.lane[i]));
