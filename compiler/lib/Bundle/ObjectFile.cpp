@@ -219,7 +219,7 @@ std::vector<uint8_t> ObjectFrame::tail(uint64_t bytes) const {
   return out.bytes;
 }
 
-std::string ObjectFrame::header(StringRef about) const {
+std::string ObjectFrame::header(StringRef about, uint64_t arenaBytes) const {
   const std::string guard = StringRef(symbol).upper() + "_H";
   std::string comment = about.str();
   for (size_t at = 0; (at = comment.find("*/", at)) != std::string::npos;)
@@ -239,6 +239,11 @@ std::string ObjectFrame::header(StringRef about) const {
                  "extern \"C\" {{\n"
                  "#endif\n"
                  "\n"
+                 "/* All that a runtime of one thread, the model and one session with default options "
+                 "take from an\n"
+                 " * allocator that hands out one array from front to back. */\n"
+                 "#define {3}_ARENA_BYTES {4}\n"
+                 "\n"
                  "extern const unsigned char {1}[];\n"
                  "extern const uint64_t {1}_bytes;\n"
                  "\n"
@@ -247,7 +252,7 @@ std::string ObjectFrame::header(StringRef about) const {
                  "#endif\n"
                  "\n"
                  "#endif /* {2} */\n",
-                 comment, symbol, guard)
+                 comment, symbol, guard, StringRef(symbol).upper(), arenaBytes)
       .str();
 }
 

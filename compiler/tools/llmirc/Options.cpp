@@ -20,6 +20,7 @@ namespace llmir::compiler {
 namespace {
 
 constexpr uint32_t maxContext = 1u << 24;
+constexpr uint32_t maxChunk = 1u << 20;
 
 Error usageError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), message + " (see llmirc --help)");
@@ -165,10 +166,10 @@ Error parseObjectFor(StringRef value, const ObjectMachine *&machine) {
       join(map_range(objectMachines(), [](const ObjectMachine &m) { return m.name.str(); }), ", "));
 }
 
-Error parseContext(StringRef value, uint32_t &context) {
-  if (value.getAsInteger(10, context) || context == 0 || context > maxContext)
-    return usageError("option '--context': '" + value + "' is not a number of tokens from 1 to " +
-                      Twine(maxContext));
+Error parseTokens(StringRef name, StringRef value, uint32_t most, uint32_t &tokens) {
+  if (value.getAsInteger(10, tokens) || tokens == 0 || tokens > most)
+    return usageError("option '" + name + "': '" + value +
+                      "' is not a number of tokens from 1 to " + Twine(most));
   return Error::success();
 }
 
@@ -177,8 +178,8 @@ Error parseValueOption(Arguments &arguments, Options &options,
   StringRef name = arguments.name();
   std::string value;
   const StringRef known[] = {
-      "-o",        "--output", "--quantize",   "--activations",   "--target",
-      "--context", "--emit",   "--dump-after", "--chat-template", "--object-for"};
+      "-o",     "--output",     "--quantize",      "--activations", "--target", "--context",
+      "--emit", "--dump-after", "--chat-template", "--object-for",  "--chunk"};
   if (!is_contained(known, name))
     return usageError("unknown option '" + arguments.text() + "'");
   if (Error error = arguments.value(value))
@@ -204,8 +205,10 @@ Error parseValueOption(Arguments &arguments, Options &options,
     return parseEmit(value, options.emit);
   } else if (name == "--object-for") {
     return parseObjectFor(value, options.objectFor);
+  } else if (name == "--chunk") {
+    return parseTokens(name, value, maxChunk, options.chunkTokens);
   } else {
-    return parseContext(value, options.contextCount);
+    return parseTokens(name, value, maxContext, options.contextCount);
   }
   return Error::success();
 }
@@ -299,6 +302,8 @@ std::string usageText() {
          processorLines() +
          "                            vulkan: code for Vulkan devices\n"
          "  --context N               positions that the model is used with (default: as trained)\n"
+         "  --chunk N                 most tokens of one pass (default: 256); fewer take less "
+         "memory\n"
          "  --emit KIND               bundle (default); object: OUT.o with the bundle in it, and "
          "OUT.h; "
          "plan, mlir: the program as text\n"

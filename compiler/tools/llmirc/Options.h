@@ -25,6 +25,7 @@ struct Options {
   std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
   bool vulkan = false;                  ///< code for Vulkan devices
   uint32_t contextCount = 0;            ///< 0: what the model was trained for
+  uint32_t chunkTokens = 0;             ///< most tokens of a pass; 0: the compiler's choice
   Emit emit = Emit::Bundle;
   const ObjectMachine *objectFor = nullptr; ///< of Emit::Object; never null then
   std::string dumpAfter;                    ///< name of a pass; empty: none

@@ -8,6 +8,7 @@
 #include "ChatStage.h"
 #include "Progress.h"
 #include "Report.h"
+#include "StaticArena.h"
 #include "TextOutput.h"
 #include "llmir.h"
 #include "llmir/Bundle/BundleWriter.h"
@@ -47,7 +48,7 @@ private:
   Error addCode();
   Error addVulkanCode();
   Error writeBundle();
-  Error writeObjectHeader(const ObjectFrame &frame);
+  Error writeObjectHeader(const ObjectFrame &frame, uint64_t bundleBytes);
 
   const Options &options;
   Progress progress;
@@ -81,6 +82,8 @@ CompileOptions Compilation::compileOptions() {
                        .Default(WeightPolicy::Keep);
   result.activations = options.activations;
   result.contextCount = options.contextCount;
+  if (options.chunkTokens != 0)
+    result.chunkTokens = options.chunkTokens;
   if (!options.dumpAfter.empty()) {
     progress.clear();
     result.dumpAfter.push_back(options.dumpAfter);
@@ -196,7 +199,7 @@ Error Compilation::writeBundle() {
   if (!written)
     return written.takeError();
   if (frame)
-    if (Error error = writeObjectHeader(*frame))
+    if (Error error = writeObjectHeader(*frame, written->fileBytes))
       return error;
   report.fileBytes = written->fileBytes;
   report.sections = std::move(written->sections);
@@ -204,7 +207,10 @@ Error Compilation::writeBundle() {
 }
 
 /// What --emit object leaves beside the object file.
-Error Compilation::writeObjectHeader(const ObjectFrame &frame) {
+Error Compilation::writeObjectHeader(const ObjectFrame &frame, uint64_t bundleBytes) {
+  auto arenaBytes = staticArenaBytes(options.output, frame.dataOffset(), bundleBytes);
+  if (!arenaBytes)
+    return arenaBytes.takeError();
   SmallString<256> path(options.output);
   sys::path::replace_extension(path, ".h");
   const std::string about =
@@ -214,7 +220,7 @@ Error Compilation::writeObjectHeader(const ObjectFrame &frame) {
               model.config.name.empty() ? "A model" : model.config.name, LLMIR_VERSION_MAJOR,
               LLMIR_VERSION_MINOR, LLMIR_VERSION_PATCH, report.contextCount, report.arena.total())
           .str();
-  return writeText(path, frame.header(about));
+  return writeText(path, frame.header(about, *arenaBytes));
 }
 
 /// The model is mapped while the output is written, and nobody wants to lose it.

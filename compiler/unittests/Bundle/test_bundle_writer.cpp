@@ -303,7 +303,8 @@ void test_bundle_writer_object_is_elf(void **) {
 
 /// A comment cannot be ended by a model's name.
 void test_bundle_writer_object_header_is_safe(void **) {
-  const std::string header = ObjectFrame(*findObjectMachine("arm"), "m").header("A */ int x; /*");
+  const std::string header =
+      ObjectFrame(*findObjectMachine("arm"), "m").header("A */ int x; /*", 4096);
   assert_true(header.find("A * / int x;") != std::string::npos);
   assert_true(header.find("extern const unsigned char llmir_bundle_m[];") != std::string::npos);
 }

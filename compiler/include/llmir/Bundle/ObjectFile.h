@@ -54,7 +54,7 @@ public:
   std::vector<uint8_t> tail(uint64_t bytes) const;
 
   /// The C header that declares the symbols. `about` is told in its comment.
-  std::string header(llvm::StringRef about) const;
+  std::string header(llvm::StringRef about, uint64_t arenaBytes) const;
 
 private:
   struct Layout;
