@@ -1,9 +1,9 @@
 /* On which device a model runs. */
 #include "core/device_choice.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "core/base/format.h"
 #include "core/options.h"
 #include "core/pool_layout.h"
 #include "core/selftest.h"
@@ -102,8 +102,8 @@ static llmir_status_t try_target(llmir_model_t* model,
     llmir_pool_layout_t layout;
     LLMIR_TRY(llmir_runtime_device(model->runtime, index, wish, &model->device, error));
     target->device_caps(model->device, &model->caps);
-    (void)snprintf(model->attempts[index].device, sizeof model->attempts[index].device, "%s",
-                   model->caps.name);
+    (void)llmir_format(model->attempts[index].device, sizeof model->attempts[index].device, "%s",
+                       model->caps.name);
     llmir_status_t status = LLMIR_STATUS_OK;
     if (wish->no_software && model->caps.section_target != LLMIR_SECTION_TARGET_CPU) {
         status = llmir_pool_layout_make(model, NULL, &layout, error); /* it must fit */
