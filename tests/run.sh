@@ -1,8 +1,11 @@
 #!/bin/sh
 # What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release vulkan, about six minutes on two cores
+#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release vulkan cross, about fifteen minutes on two cores
 #   sh tests/run.sh clang ...    some stages: those, and every preset of CMakePresets.json
+#
+# cross: builds for other systems, run by emulators; it compares them with the programs of the stage `release`. A skipped test that
+# tests/skips.txt does not know fails the run.
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
 set -eu
@@ -45,13 +48,36 @@ quickstart_stage() {
     sh tests/check_quickstart.sh
 }
 
+build_preset() {
+    cmake --preset "$1" >build-$1.log 2>&1 || { cat build-$1.log; exit 1; }
+    cmake --build --preset "$1" -j "$jobs" >build-$1.log 2>&1 || { tail -n 60 build-$1.log; exit 1; }
+    rm -f build-$1.log
+}
+
 # preset_stage PRESET: configures, builds and tests a preset.
 preset_stage() {
     preset=$1
-    cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
-    cmake --build --preset "$preset" -j "$jobs" >build-$preset.log 2>&1 || { tail -n 60 build-$preset.log; exit 1; }
-    rm -f build-$preset.log
-    ctest --test-dir build-$preset -j "$jobs" --output-on-failure -LE slow
+    build_preset "$preset"
+    ctest --test-dir build-$preset -j "$jobs" --output-on-failure -LE slow --output-junit junit.xml
+    cmocka_summary "build-$preset"
+    python3 tests/check_skips.py build-$preset/junit.xml "$preset"
+}
+
+# Toolchains that are here, and the programs of the host that are compared with theirs.
+cross_stage() {
+    install_packages $CROSS_PACKAGES
+    command -v node >/dev/null 2>&1 || install_packages nodejs
+    fetch_cmocka build-cmocka
+    [ -x build-release/bin/llmirc ] || build_preset release
+    for preset in $CROSS_PRESETS; do
+        echo "== $preset"
+        preset_stage "$preset"
+    done
+    if [ -n "${ANDROID_NDK_HOME:-}" ]; then
+        build_preset cross-aarch64-android
+    else
+        echo "skipped cross-aarch64-android: ANDROID_NDK_HOME names no NDK"
+    fi
 }
 
 # The test cases of all CMocka programs of a stage, as CMocka counted them.
@@ -65,15 +91,13 @@ cmocka_summary() {
 
 prepare_python
 prepare_model
-[ $# -gt 0 ] || set -- quickstart fuzz asan tsan release vulkan
+[ $# -gt 0 ] || set -- quickstart fuzz asan tsan release vulkan cross
 for name in "$@"; do
     echo "== $name"
     case $name in
     quickstart) quickstart_stage ;;
     fuzz) sh tests/fuzz/run_fuzzers.sh 15 ;;
-    *)
-        preset_stage "$name"
-        cmocka_summary "build-$name"
-        ;;
+    cross) cross_stage ;;
+    *) preset_stage "$name" ;;
     esac
 done

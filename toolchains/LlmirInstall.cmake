@@ -29,8 +29,7 @@ foreach(kind IN LISTS kinds)
   install(EXPORT llmir-${kind} NAMESPACE llmir:: DESTINATION ${package_folder}
     FILE llmir-${kind}-targets.cmake COMPONENT development)
 endforeach()
-set(public_headers ${PROJECT_SOURCE_DIR}/core/include)
-install(FILES ${public_headers}/llmir.h ${public_headers}/llmir_bundle.h ${public_headers}/llmir_openmp.h
+install(FILES ${llmir_public_headers}/llmir.h ${llmir_public_headers}/llmir_bundle.h ${llmir_public_headers}/llmir_openmp.h
   DESTINATION include COMPONENT development)
 
 set(compatibility SameMajorVersion)

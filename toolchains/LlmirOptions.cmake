@@ -5,6 +5,7 @@
 #   LLMIR_SHARED            BUILD_SHARED_LIBS   libllmir as a shared library; without the tests, which reach what it hides
 #   LLMIR_MINIMAL           OFF                 the smallest library, for firmware: without text to ids, chat templates, grammars,
 #                                               saved sessions, and samplers but greedy; portable kernels beside a bundle's own
+#   LLMIR_PREFIX            (empty)             what every name of the library begins with, for two versions in one program
 #   LLMIR_INSTALL           ON at top level     rules for cmake --install
 #   LLMIR_BUILD_COMPILER    OFF                 llmirc and llmir-opt; needs MLIR 19
 #   LLMIR_BUILD_EXAMPLES    ON at top level     llmir-chat, llmir-bench, ...
@@ -29,9 +30,10 @@ endif()
 option(LLMIR_SHARED "build libllmir as a shared library" ${llmir_shared_default})
 option(LLMIR_MINIMAL "the smallest library, for firmware" OFF)
 set(llmir_tests_default ${llmir_is_top_level})
-if(LLMIR_SHARED OR LLMIR_MINIMAL OR NOT LLMIR_HAS_SYSTEM)
+if(LLMIR_SHARED OR LLMIR_MINIMAL OR LLMIR_PREFIX OR NOT LLMIR_HAS_SYSTEM)
   set(llmir_tests_default OFF)
 endif()
+set(LLMIR_PREFIX "" CACHE STRING "what every name of the library begins with")
 option(LLMIR_INSTALL "make rules for cmake --install" ${llmir_is_top_level})
 option(LLMIR_BUILD_COMPILER "build llmirc and llmir-opt (needs MLIR 19)" OFF)
 option(LLMIR_BUILD_EXAMPLES "build the command-line programs" ${llmir_is_top_level})
@@ -56,11 +58,17 @@ function(llmir_configure_target target)
   set_target_properties(${target} PROPERTIES
     C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF C_VISIBILITY_PRESET hidden
     POSITION_INDEPENDENT_CODE ${LLMIR_HAS_SYSTEM})
+  if(CMAKE_SYSTEM_NAME STREQUAL "WASI") # programs there are one module
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  endif()
   if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
     # No contraction: a fused multiply-add happens only where the source says so, so that all builds give the same bits.
     target_compile_options(${target} PRIVATE
       $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes>
       -ffp-contract=off -fno-math-errno -ffunction-sections -fdata-sections)
+  endif()
+  if(MINGW) # formats of C99 where the system's C library is older
+    target_compile_definitions(${target} PRIVATE __USE_MINGW_ANSI_STDIO=1)
   endif()
   if(LLMIR_SANITIZE)
     string(REPLACE ";" "," sanitizers "${LLMIR_SANITIZE}")

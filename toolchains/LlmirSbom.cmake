@@ -73,7 +73,7 @@ file(CONFIGURE OUTPUT ${manifest} CONTENT [[{
 set(out ${PROJECT_BINARY_DIR}/llmir.spdx.json)
 set(script ${PROJECT_SOURCE_DIR}/toolchains/sbom.py)
 # Always made anew: it is about the bytes of some hundred files, and costs a tenth of a second.
-add_custom_target(llmir_sbom ALL COMMAND Python3::Interpreter -B ${script} ${manifest} ${out} BYPRODUCTS ${out} VERBATIM)
+add_custom_target(llmir_sbom ALL COMMAND ${Python3_EXECUTABLE} -B ${script} ${manifest} ${out} BYPRODUCTS ${out} VERBATIM)
 if(LLMIR_INSTALL)
   include(GNUInstallDirs)
   install(FILES ${out} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT development)

@@ -46,7 +46,7 @@ file(CONFIGURE OUTPUT ${manifest} CONTENT [[{
 set(script ${PROJECT_SOURCE_DIR}/toolchains/single_file.py)
 set(out ${PROJECT_BINARY_DIR}/single_file)
 add_custom_command(OUTPUT ${out}/llmir.c ${out}/llmir.h
-  COMMAND Python3::Interpreter -B ${script} ${manifest} ${out}
+  COMMAND ${Python3_EXECUTABLE} -B ${script} ${manifest} ${out}
   DEPENDS ${script} ${manifest} DEPFILE ${out}/llmir.d COMMENT "llmir.c and llmir.h in ${out}" VERBATIM)
 set(all "")
 if(LLMIR_BUILD_TESTS)

@@ -2,6 +2,7 @@
 """Writes the library as one source and one header, llmir.c and llmir.h, from the sources of the build.
 
     single_file.py MANIFEST OUT-FOLDER      MANIFEST: JSON from LlmirSingleFile.cmake, which says what the library is made of
+    single_file.py --header ROOT PREFIX OUT-FOLDER      llmir.h alone, for a library whose names begin with PREFIX
 
 Everything but the functions of llmir.h becomes static, so nothing else is left for a linker; LLMIR_PREFIX renames those too.
 Names that two sources share get their file's name behind them. The kernels, which a build compiles once for each ISA level, are
@@ -23,9 +24,15 @@ ISA_OF_LEVEL = {
 PROCESSOR_OF_LEVEL = {"x86_64": "defined(__x86_64__) && !defined(__ILP32__)"}
 SYSTEM_OF_PLATFORM = {
     "windows": "defined(_WIN32)",
+    "wasi": "defined(__wasi__)",
     "posix": "defined(__unix__) || defined(__unix) || defined(__APPLE__)",
     "none": "1",
 }
+# What a folder takes from others (platform/CMakeLists.txt says the same).
+SHARED_OF_PLATFORM = {
+    "wasi": ["none/memory_none.c", "none/thread_none.c", "posix/error_posix.c", "posix/stream_posix.c"],
+}
+OF_ONE_PLATFORM = re.compile(r"platform/\w+/")
 ISA_MACRO = re.compile(r"\b__(AVX\w*?|SSE\w*?|SSSE3|FMA|F16C)__\b")
 FEATURE_MACRO = re.compile(r"^#define (_GNU_SOURCE|_DARWIN_C_SOURCE|_DEFAULT_SOURCE|_POSIX_C_SOURCE|_FILE_OFFSET_BITS)\b.*\n", re.M)
 STORAGE = r"(?:static|LLMIR_INLINE|LLMIR_VEC|LLMIR_OUTLINE)"
@@ -86,7 +93,8 @@ class Tree:
         folders = {path.name for path in (self.root / "platform").iterdir() if path.is_dir()}
         if unknown := folders - set(SYSTEM_OF_PLATFORM):
             raise SystemExit(f"single_file.py: how does a compiler tell {' and '.join(sorted(unknown))}? See SYSTEM_OF_PLATFORM")
-        return {name: sorted(f"platform/{name}/{path.name}" for path in (self.root / "platform" / name).glob("*.c"))
+        return {name: sorted([*(f"platform/{name}/{path.name}" for path in (self.root / "platform" / name).glob("*.c")),
+                              *(f"platform/{path}" for path in SHARED_OF_PLATFORM.get(name, ()))])
                 for name in SYSTEM_OF_PLATFORM if name in folders}
 
     def read(self, path):
@@ -262,7 +270,8 @@ def level_passes(manifest, isa_macros):
 HEAD = """/* LLMIR {version}, the library in one file: made by toolchains/single_file.py from its sources, not to be edited.
  * SPDX-License-Identifier: Apache-2.0
  *
- *   cc -std=c11 -O2 -c llmir.c        gcc or clang; link with -lm -pthread
+ *   cc -std=c11 -O2 -c llmir.c        gcc or clang; link with -lm -pthread. gcc for Windows: and -fno-asynchronous-unwind-tables,
+ *                                     without which version 12 fails where two calling conventions meet in one file
  *
  *   LLMIR_PREFIX    all functions of llmir.h begin with it: for a second version in one process. Define it for llmir.c and for
  *                   every source that includes llmir.h
@@ -301,7 +310,11 @@ HEAD = """/* LLMIR {version}, the library in one file: made by toolchains/single
 #pragma STDC FP_CONTRACT OFF
 #pragma clang diagnostic ignored "-Wunused-function"
 #elif defined(__GNUC__)
+#if !defined(_WIN32)
 #pragma GCC optimize("fp-contract=off,no-math-errno")
+#elif !defined(__STRICT_ANSI__) /* gcc 12 for Windows fails on this pragma where kernels are called */
+#error "llmir.c: GNU C, expected standard C (-std=c11), in which gcc does not fuse multiplications and additions"
+#endif
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 
@@ -332,6 +345,7 @@ def write_platforms(writer, platforms, shared):
     for name, sources in platforms.items():
         writer.write(f"#{keyword} {SYSTEM_OF_PLATFORM[name]}\n")
         write_sources(writer, sources, shared, set())
+        writer.done = {path for path in writer.done if not OF_ONE_PLATFORM.match(path)}  # others may need their headers too
         keyword = "elif"
     writer.write("#endif\n")
 
@@ -349,7 +363,8 @@ def make_source(tree, manifest):
     writer = Writer(tree)
     writer.write(HEAD.format(version=manifest["version"]))
     for path in sorted((inside | outside) - level_headers - {"core/include/llmir.h"}):
-        writer.header(path)
+        if not OF_ONE_PLATFORM.match(path):
+            writer.header(path)
     writer.write(KERNELS_BEGIN + passes + KERNELS_END)
     shared = shared_names_of(tree, sources + platforms, outside)
     data, defining = data_of(tree, sources)
@@ -375,9 +390,20 @@ def make_header(tree):
     return text.replace(mark, mark + "\n" + "\n".join(block) + "\n#endif\n", 1)
 
 
+def write_prefixed_header(root, prefix, folder):
+    text = make_header(Tree({"root": root, "generated": {}}))
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    own = f"/* This library was built with the prefix {prefix} (LLMIR_PREFIX). */\n#define LLMIR_PREFIX {prefix}\n"
+    (folder / "llmir.h").write_text(text.replace("#if defined(LLMIR_PREFIX)\n", "#undef LLMIR_PREFIX\n" + own + "#if defined(LLMIR_PREFIX)\n", 1), encoding="utf-8")
+
+
 def main():
+    if len(sys.argv) == 5 and sys.argv[1] == "--header":
+        write_prefixed_header(*sys.argv[2:])
+        return
     if len(sys.argv) != 3:
-        sys.exit("usage: single_file.py MANIFEST OUT-FOLDER")
+        sys.exit("usage: single_file.py MANIFEST OUT-FOLDER | --header ROOT PREFIX OUT-FOLDER")
     manifest = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
     tree = Tree(manifest)
     out = pathlib.Path(sys.argv[2])

@@ -8,6 +8,7 @@
 #include "common/input.h"
 #include "common/json.h"
 #include "common/open.h"
+#include "common/system.h"
 
 const char bench_program_name[] = "llmir-bench";
 
@@ -137,6 +138,7 @@ int main(int argc, char** argv) {
     };
     const cli_program_t program = {bench_program_name, usage, options,
                                    sizeof(options) / sizeof(options[0])};
+    system_begin(&argc, &argv);
     const int leave = cli_parse(&program, argc, argv, &bench.bundle, 1);
     if (leave >= 0) {
         return leave;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bench/bench.h"
+#include "common/system.h"
 
 static void write_event(const llmir_trace_event_t* event, void* user) {
     bench_trace_t* trace = user;
@@ -28,7 +29,7 @@ static void write_event(const llmir_trace_event_t* event, void* user) {
 }
 
 int bench_trace_begin(bench_trace_t* trace, const char* path) {
-    *trace = (bench_trace_t){.file = fopen(path, "w"), .event = write_event};
+    *trace = (bench_trace_t){.file = system_open(path, "w"), .event = write_event};
     if (trace->file == NULL) {
         return 0;
     }

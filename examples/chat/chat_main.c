@@ -7,6 +7,7 @@
 #include "chat/chat_program.h"
 #include "common/cli.h"
 #include "common/input.h"
+#include "common/system.h"
 
 #define DEFAULT_CONTEXT 4096u
 #define GUESSES 8u /* tokens guessed at once, at most */
@@ -105,6 +106,7 @@ static llmir_status_t open_chat(chat_options_t* options, chat_t* out, llmir_erro
 
 int main(int argc, char** argv) {
     chat_options_t options;
+    system_begin(&argc, &argv);
     const int leave = chat_parse_options(argc, argv, &options);
     if (leave >= 0) {
         return leave;

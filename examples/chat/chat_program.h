@@ -7,8 +7,6 @@
 #ifndef LLMIR_EXAMPLES_CHAT_PROGRAM_H
 #define LLMIR_EXAMPLES_CHAT_PROGRAM_H
 
-#include <signal.h>
-
 #include "common/cli.h"
 #include "common/open.h"
 

@@ -1,13 +1,14 @@
 /* The conversation: lines in, answers out, commands that begin with '/', Ctrl-C that stops the
  * answer and not the program. */
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "chat/chat_program.h"
 #include "common/cli.h"
+#include "common/input.h"
+#include "common/system.h"
 
 #ifdef LLMIR_CHAT_LIBEDIT
 #include <editline/readline.h>
@@ -24,8 +25,7 @@ static const char help_text[] =
 static llmir_session_t* volatile interrupted_session;
 static volatile sig_atomic_t interrupt_seen;
 
-static void on_interrupt(int signal_number) {
-    (void)signal_number;
+static void on_interrupt(void) {
     interrupt_seen = 1;
     if (interrupted_session != NULL) {
         llmir_session_cancel(interrupted_session);
@@ -33,34 +33,23 @@ static void on_interrupt(int signal_number) {
 }
 
 void chat_catch_interrupt(chat_t* chat) {
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    sigemptyset(&action.sa_mask);
     interrupted_session = chat != NULL ? chat->session : NULL;
-    action.sa_handler = chat != NULL ? on_interrupt : SIG_DFL;
-    sigaction(SIGINT, &action, NULL);
+    system_on_interrupt(chat != NULL ? on_interrupt : NULL);
 }
 
 /* Reads one line without its newline into heap memory; NULL at the end of input. */
 static char* read_plain_line(int with_prompt) {
-    char* line = NULL;
-    size_t capacity = 0;
+    char* line;
+    interrupt_seen = 0;
     if (with_prompt) {
         fputs("> ", stdout);
         fflush(stdout);
     }
-    ssize_t bytes;
-    while ((bytes = getline(&line, &capacity, stdin)) < 0 && errno == EINTR && !feof(stdin)) {
+    while ((line = input_read_line(stdin)) == NULL && interrupt_seen) {
+        interrupt_seen = 0;
         clearerr(stdin); /* Ctrl-C at the prompt: a fresh line */
         fputs("\n> ", stdout);
         fflush(stdout);
-    }
-    if (bytes < 0) {
-        free(line);
-        return NULL;
-    }
-    while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r')) {
-        line[--bytes] = '\0';
     }
     return line;
 }
@@ -113,7 +102,7 @@ static int run_command(chat_t* chat, const char* line) {
 }
 
 int chat_converse(chat_t* chat) {
-    const int is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    const int is_terminal = system_is_terminal();
     char* line = NULL;
     int result = 0;
     if (is_terminal) {

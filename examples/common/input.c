@@ -1,11 +1,11 @@
-/* Reading input, time and memory, with POSIX calls. */
+/* Reading whole files. */
 #include "common/input.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
+
+#include "common/system.h"
 
 char* input_read_stream(FILE* stream, size_t* out_bytes) {
     size_t capacity = 1u << 16, used = 0;
@@ -36,7 +36,7 @@ char* input_read_file(const char* path, size_t* out_bytes) {
     if (strcmp(path, "-") == 0) {
         return input_read_stream(stdin, out_bytes);
     }
-    FILE* stream = fopen(path, "rb");
+    FILE* stream = system_open(path, "rb");
     if (stream == NULL) {
         return NULL;
     }
@@ -47,16 +47,40 @@ char* input_read_file(const char* path, size_t* out_bytes) {
     return text;
 }
 
-uint64_t input_peak_rss_bytes(void) {
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0) {
-        return 0;
+/* Appends a character; 0: no memory, and the text is gone. */
+static int append(char** text, size_t used, size_t* capacity, char character) {
+    if (used + 1 >= *capacity) {
+        *capacity = 2 * *capacity + 64;
+        char* grown = realloc(*text, *capacity);
+        if (grown == NULL) {
+            free(*text);
+            *text = NULL;
+            return 0;
+        }
+        *text = grown;
     }
-    return (uint64_t)usage.ru_maxrss * 1024u;
+    (*text)[used] = character;
+    return 1;
 }
 
-double input_now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+char* input_read_line(FILE* stream) {
+    char* text = NULL;
+    size_t used = 0, capacity = 0;
+    int character;
+    while ((character = fgetc(stream)) != EOF && character != '\n') {
+        if (!append(&text, used++, &capacity, (char)character)) {
+            return NULL;
+        }
+    }
+    if (character == EOF && (used == 0 || ferror(stream))) {
+        free(text);
+        return NULL;
+    }
+    if (!append(&text, used, &capacity, '\0')) {
+        return NULL;
+    }
+    while (used > 0 && text[used - 1] == '\r') {
+        text[--used] = '\0';
+    }
+    return text;
 }

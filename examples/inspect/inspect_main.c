@@ -9,6 +9,7 @@
 #include "common/input.h"
 #include "common/json.h"
 #include "common/open.h"
+#include "common/system.h"
 #include "inspect/inspect_bundle.h"
 
 static const char program_name[] = "llmir-inspect";
@@ -179,6 +180,7 @@ int main(int argc, char** argv) {
                                     {"--json", NULL, CLI_FLAG, &json}};
     const cli_program_t program = {program_name, usage, options,
                                    sizeof(options) / sizeof(options[0])};
+    system_begin(&argc, &argv);
     const int leave = cli_parse(&program, argc, argv, &path, 1);
     if (leave >= 0) {
         return leave;

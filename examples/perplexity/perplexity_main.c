@@ -12,6 +12,7 @@
 #include "common/input.h"
 #include "common/json.h"
 #include "common/open.h"
+#include "common/system.h"
 
 #define ROWS_AT_ONCE 32u /* rows of logits kept at a time */
 
@@ -190,6 +191,7 @@ int main(int argc, char** argv) {
                                     {"--json", NULL, CLI_FLAG, &settings.json}};
     const cli_program_t program = {program_name, usage, options,
                                    sizeof(options) / sizeof(options[0])};
+    system_begin(&argc, &argv);
     const int leave = cli_parse(&program, argc, argv, &path, 1);
     if (leave >= 0) {
         return leave;

@@ -8,6 +8,7 @@
 #include "common/cli.h"
 #include "common/input.h"
 #include "common/open.h"
+#include "common/system.h"
 
 static const char program_name[] = "llmir-tokenize";
 static const char usage[] =
@@ -110,6 +111,7 @@ int main(int argc, char** argv) {
     const cli_program_t program = {program_name, usage, options,
                                    sizeof(options) / sizeof(options[0])};
     const char* path = NULL;
+    system_begin(&argc, &argv);
     const int leave = cli_parse(&program, argc, argv, &path, 1);
     if (leave >= 0) {
         return leave;

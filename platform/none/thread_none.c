@@ -2,12 +2,6 @@
  * interrupt may still set a cancel flag, so flags are read and written in one access. */
 #include "platform/platform.h"
 
-#if defined(__GNUC__) && !defined(LLMIR_INTERNAL)
-#define LLMIR_WEAK __attribute__((weak))
-#else
-#define LLMIR_WEAK /* in one file all is static */
-#endif
-
 llmir_status_t llmir_thread_start(llmir_thread_t* thread,
                                   void (*main)(void* user),
                                   void* user,
@@ -73,11 +67,6 @@ uint32_t llmir_cpu_count(void) {
 
 uint64_t llmir_cpu_features(uint32_t word) {
     (void)word;
-    return 0;
-}
-
-/* Firmware that has a clock defines this function itself, for deadlines and traces. */
-LLMIR_WEAK uint64_t llmir_clock_ns(void) {
     return 0;
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds and runs applications that use the library in each way it is offered, and compares what they print.
 
-    check_consumers.py WORK KIND...    kinds: package, subdirectory, fetch, pkgconfig, single_file, gnu_single_file, two_versions
+    check_consumers.py WORK KIND...    kinds: package, subdirectory, fetch, pkgconfig, single_file, gnu_single_file, prefix, two_versions
 
 Environment, from CMake: LLMIR_SOURCE, LLMIR_BUILD, LLMIR_CMAKE, LLMIR_CC, LLMIR_CXX, LLMIR_GENERATOR. WORK is made anew."""
 
@@ -136,7 +136,29 @@ def two_versions(work):
         sys.exit(f"two versions printed {tokens} {versions}")
 
 
-KINDS = {function.__name__: function for function in (package, subdirectory, fetch, pkgconfig, single_file, gnu_single_file, two_versions)}
+def prefix(work):
+    """Two builds by CMake, each with a prefix, in one program: nothing of one is seen by the other."""
+    objects = []
+    for name in ("old", "new"):
+        configure(SOURCE, work / name, f"-DLLMIR_PREFIX={name}_", "-DLLMIR_MINIMAL=ON", "-DLLMIR_BUILD_EXAMPLES=OFF", "-DCMAKE_BUILD_TYPE=Release")
+        library, headers = work / name / "core/libllmir.a", work / name / "prefixed"
+        for line in run("nm", "-g", "--defined-only", library).splitlines():
+            if len(line.split()) == 3 and not line.split()[2].startswith(f"{name}_llmir_"):
+                sys.exit(f"{library} defines {line}")
+        sources = [(CONSUME / "consumer.c", f"-DCONSUMER_MAIN={name}_main")]
+        if name == "new":
+            sources.append((CONSUME / "two_versions/two_versions_main.c", "-DMAIN"))
+        for source, define in sources:
+            objects.append(work / f"{name}_{source.stem}.o")
+            run(CC, "-std=c11", "-Wall", "-Wextra", "-Werror", define, f"-I{headers}", "-c", source, "-o", objects[-1])
+        objects.append(library)
+    run(CC, *objects, "-lm", "-pthread", "-o", work / "both")
+    *tokens, versions = run(work / "both", GOLDEN).strip().split("\n")
+    if tokens != [EXPECTED, EXPECTED] or len(set(versions.split())) != 1:
+        sys.exit(f"two builds printed {tokens} {versions}")
+
+
+KINDS = {function.__name__: function for function in (package, subdirectory, fetch, pkgconfig, single_file, gnu_single_file, prefix, two_versions)}
 
 
 def main():

@@ -12,6 +12,13 @@
 
 #include "llmir.h"
 
+/* As many threads as asked for, where there are threads. */
+#if defined(__wasi__)
+#define TEST_THREADS(count) ((count) > 0 ? 1u : 0u)
+#else
+#define TEST_THREADS(count) (count)
+#endif
+
 /* Runs `expr`, which takes `&assert_status_error` as its last argument, and compares what it
  * returns with `expected`; a mismatch prints both texts and the message. A failure must also have
  * left its code in the error. Usage:

@@ -8,7 +8,7 @@ void tiny_load(tiny_loaded_t* loaded, const tiny_options_t* options, uint32_t th
     memset(loaded, 0, sizeof(*loaded));
     loaded->bundle = tiny_bundle_build(options);
     runtime_options.allocator = test_allocator(&loaded->allocator);
-    runtime_options.thread_count = threads;
+    runtime_options.thread_count = TEST_THREADS(threads);
     assert_status(llmir_runtime_create(&runtime_options, &loaded->runtime, &assert_status_error),
                   LLMIR_STATUS_OK);
     assert_status(

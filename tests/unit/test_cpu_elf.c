@@ -105,8 +105,29 @@ static int read_access(const void* address, char out[4]) {
     return is_found;
 }
 
+/* Whether the list of mappings tells pages apart: an emulator's gives neighbours the access of the
+ * first. */
+static int are_mappings_told(void) {
+    const size_t bytes = llmir_page_bytes();
+    void* page = NULL;
+    char access[4];
+    assert_status(llmir_pages_reserve(2 * bytes, &page, &assert_status_error), LLMIR_STATUS_OK);
+    uint8_t* second = (uint8_t*)page + bytes;
+    assert_status(llmir_pages_protect(page, bytes, LLMIR_PAGE_READ, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(llmir_pages_protect(second, bytes, LLMIR_PAGE_READ_EXECUTE, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const int are_told = read_access(second, access) && access[2] == 'x';
+    llmir_pages_release(page, 2 * bytes);
+    return are_told;
+}
+
 static void test_cpu_elf_pages_are_sealed(void** state) {
     (void)state;
+    if (!are_mappings_told()) {
+        print_message("skipped: no list of mappings, or an emulator's\n");
+        skip();
+    }
     tiny_elf_t elf;
     build(&elf, &abi_x86_64, 1);
     llmir_elf_image_t image;
@@ -125,11 +146,8 @@ static void test_cpu_elf_pages_are_sealed(void** state) {
         {TINY_ELF_DATA + TINY_ELF_DATA_MEMORY_BYTES - 1, "rw-"},
     };
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; ++i) {
-        char access[4];
-        if (!read_access(image.pages + expected[i].address, access)) {
-            llmir_elf_unload(&image);
-            skip();
-        }
+        char access[4] = "";
+        assert_true(read_access(image.pages + expected[i].address, access));
         assert_string_equal(access, expected[i].access);
     }
     llmir_elf_unload(&image);

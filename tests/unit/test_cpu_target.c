@@ -31,7 +31,9 @@ static float* row_of(const llmir_cpu_call_t* call, uint32_t operand, uint32_t ro
                            (size_t)row * call->row_bytes[operand]);
 }
 
-static void run_embed(const llmir_cpu_call_t* call, const void* params, uint32_t b, uint32_t e) {
+#define FAKE_ARGUMENTS const llmir_cpu_call_t *call, const void *params, uint32_t b, uint32_t e
+
+static void LLMIR_KERNEL_CALL run_embed(FAKE_ARGUMENTS) {
     const llmir_embed_params_t* p = params;
     const float* tensor = call->operands[0];
     for (uint32_t t = b; t < e; ++t) {
@@ -39,14 +41,14 @@ static void run_embed(const llmir_cpu_call_t* call, const void* params, uint32_t
     }
 }
 
-static void run_gate(const llmir_cpu_call_t* call, const void* params, uint32_t b, uint32_t e) {
+static void LLMIR_KERNEL_CALL run_gate(FAKE_ARGUMENTS) {
     (void)params;
     for (uint32_t t = b; t < e; ++t) {
         *row_of(call, 1, t) = *row_of(call, 0, t) + 1.0f;
     }
 }
 
-static void run_qkv(const llmir_cpu_call_t* call, const void* params, uint32_t b, uint32_t e) {
+static void LLMIR_KERNEL_CALL run_qkv(FAKE_ARGUMENTS) {
     (void)params;
     const llmir_cpu_kv_layer_t* layer = call->operands[4];
     float* kv = (float*)(void*)layer->pages;
@@ -55,7 +57,7 @@ static void run_qkv(const llmir_cpu_call_t* call, const void* params, uint32_t b
     }
 }
 
-static void run_quantize(const llmir_cpu_call_t* call, const void* params, uint32_t b, uint32_t e) {
+static void LLMIR_KERNEL_CALL run_quantize(FAKE_ARGUMENTS) {
     (void)params;
     for (uint32_t r = b; r < e; ++r) {
         *row_of(call, 1, r) = *row_of(call, 0, call->batch->output_rows[r]) * 2.0f;

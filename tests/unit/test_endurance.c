@@ -19,7 +19,7 @@ static void test_endurance_thousand_loads_return_every_byte(void** state) {
     (void)state;
     tiny_ids(1, VOCAB, ids, 20);
     runtime_options.allocator = test_allocator(&counter);
-    runtime_options.thread_count = 2;
+    runtime_options.thread_count = TEST_THREADS(2);
     for (int i = 0; i < 1000; ++i) {
         llmir_runtime_t* runtime = NULL;
         llmir_model_t* model = NULL;

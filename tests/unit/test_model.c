@@ -1,11 +1,9 @@
 /* Runtimes and models: every way to load, what is refused, what is told. */
-#define _POSIX_C_SOURCE 200809L /* mkstemp */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "tests/support/test_file.h"
 #include "tests/support/tiny_model.h"
 
 static llmir_runtime_t* make_runtime(uint32_t flags) {
@@ -49,7 +47,7 @@ static void test_model_info_tells_what_the_bundle_says(void** state) {
     tiny_loaded_t loaded;
     (void)state;
     tiny_load(&loaded, &options, 2);
-    assert_int_equal(llmir_runtime_thread_count(loaded.runtime), 2);
+    assert_int_equal(llmir_runtime_thread_count(loaded.runtime), TEST_THREADS(2));
     assert_status(llmir_model_get_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
     assert_int_equal(info.vocab_count, options.vocab);
     assert_int_equal(info.context_count, options.context);
@@ -91,12 +89,12 @@ static void test_model_loads_from_file_and_descriptor(void** state) {
     tiny_bundle_t bundle = tiny_bundle_build(&options);
     llmir_runtime_t* runtime = make_runtime(0);
     llmir_model_t* model = NULL;
-    char path[] = "test_model_XXXXXX";
-    const int descriptor = mkstemp(path);
+    char folder[TEST_FOLDER_BYTES], path[64];
     const uint8_t before[4096 + 64] = {1};
     (void)state;
-    assert_true(descriptor >= 0);
-    assert_int_equal(write(descriptor, bundle.data, bundle.bytes), bundle.bytes);
+    test_folder_make(folder);
+    (void)snprintf(path, sizeof(path), "%s/model", folder);
+    test_file_write(path, bundle.data, bundle.bytes, NULL, 0);
     assert_status(llmir_model_load_file(runtime, path, NULL, &model, &assert_status_error),
                   LLMIR_STATUS_OK);
     llmir_model_destroy(model);
@@ -105,19 +103,20 @@ static void test_model_loads_from_file_and_descriptor(void** state) {
         LLMIR_STATUS_NOT_FOUND, "no such file");
     assert_null(model);
     /* Cut short: the message names the file. */
-    assert_int_equal(ftruncate(descriptor, (off_t)bundle.bytes - 64), 0);
+    test_file_cut(path, bundle.bytes - 64);
     assert_status_message(llmir_model_load_file(runtime, path, NULL, &model, &assert_status_error),
                           LLMIR_STATUS_CORRUPT, path);
     /* Inside of a larger file, at an offset that is no page's. */
-    assert_int_equal(ftruncate(descriptor, 0), 0);
-    assert_int_equal(lseek(descriptor, 0, SEEK_SET), 0);
-    assert_int_equal(write(descriptor, before, sizeof(before)), sizeof(before));
-    assert_int_equal(write(descriptor, bundle.data, bundle.bytes), bundle.bytes);
-    assert_int_equal(write(descriptor, before, 100), 100);
+    uint8_t* after = calloc(1, bundle.bytes + 100);
+    assert_non_null(after);
+    memcpy(after, bundle.data, bundle.bytes);
+    test_file_write(path, before, sizeof(before), after, bundle.bytes + 100);
+    free(after);
+    const int32_t descriptor = test_descriptor_open(path);
     assert_status(llmir_model_load_descriptor(runtime, descriptor, sizeof(before), bundle.bytes,
                                               NULL, &model, &assert_status_error),
                   LLMIR_STATUS_OK);
-    close(descriptor);
+    test_descriptor_close(descriptor);
     llmir_session_t* session = NULL;
     const int32_t ids[2] = {5, 6};
     assert_status(llmir_session_create(model, NULL, NULL, &session, &assert_status_error),
@@ -126,7 +125,8 @@ static void test_model_loads_from_file_and_descriptor(void** state) {
     llmir_session_destroy(session);
     llmir_model_destroy(model);
     llmir_model_destroy(NULL);
-    remove(path);
+    test_file_remove(path);
+    test_folder_remove(folder);
     llmir_runtime_destroy(runtime);
     tiny_bundle_free(&bundle);
 }

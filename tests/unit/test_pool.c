@@ -248,7 +248,7 @@ static llmir_status_t attempt_all(const llmir_allocator_t* allocator,
     llmir_model_t* model = NULL;
     llmir_session_t* session = NULL;
     options.allocator = *allocator;
-    options.thread_count = 2;
+    options.thread_count = TEST_THREADS(2);
     llmir_status_t status = llmir_runtime_create(&options, &runtime, error);
     if (status == LLMIR_STATUS_OK) {
         status = llmir_model_load_memory(runtime, bundle->data, bundle->bytes, NULL, &model, error);

@@ -47,15 +47,23 @@ typedef struct llmir_cpu_call {
     uint32_t row_bytes[LLMIR_PLAN_MAX_OPERANDS]; /* of buffers; 0 for tensors */
 } llmir_cpu_call_t;
 
-typedef void (*llmir_cpu_kernel_fn)(const llmir_cpu_call_t* call,
-                                    const void* params,
-                                    uint32_t tile_begin,
-                                    uint32_t tile_end);
+/* Code in bundles is the same on every system, so on x86-64 kernels follow the System V convention
+ * on Windows too. */
+#if defined(__x86_64__)
+#define LLMIR_KERNEL_CALL __attribute__((sysv_abi))
+#else
+#define LLMIR_KERNEL_CALL
+#endif
+
+typedef void(LLMIR_KERNEL_CALL* llmir_cpu_kernel_fn)(const llmir_cpu_call_t* call,
+                                                     const void* params,
+                                                     uint32_t tile_begin,
+                                                     uint32_t tile_end);
 
 /* Names of the functions, one set per ISA level: llmir_kernel_linear_x86_64_v3, ...
  * LLMIR_CPU_SUFFIX comes from the build. */
 #define LLMIR_KERNEL_PASTE2(name, suffix) llmir_kernel_##name##_##suffix
 #define LLMIR_KERNEL_PASTE(name, suffix) LLMIR_KERNEL_PASTE2(name, suffix)
-#define LLMIR_KERNEL_NAME(name) LLMIR_KERNEL_PASTE(name, LLMIR_CPU_SUFFIX)
+#define LLMIR_KERNEL_NAME(name) LLMIR_KERNEL_CALL LLMIR_KERNEL_PASTE(name, LLMIR_CPU_SUFFIX)
 
 #endif /* LLMIR_CPU_KERNEL_H */

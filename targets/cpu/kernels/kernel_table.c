@@ -3,9 +3,9 @@
  * products, suffix of the other kernels, level. */
 #include "targets/cpu/kernels/kernel_table.h"
 
-#define LLMIR_CPU_KERNEL_DECLARE(name, suffix)                                              \
-    void LLMIR_KERNEL_PASTE(name, suffix)(const llmir_cpu_call_t* call, const void* params, \
-                                          uint32_t tile_begin, uint32_t tile_end)
+#define LLMIR_CPU_KERNEL_DECLARE(name, suffix)               \
+    void LLMIR_KERNEL_CALL LLMIR_KERNEL_PASTE(name, suffix)( \
+        const llmir_cpu_call_t* call, const void* params, uint32_t tile_begin, uint32_t tile_end)
 
 #define LLMIR_CPU_KERNEL_LEVEL(suffix, base, level_value)                         \
     LLMIR_CPU_KERNEL_DECLARE(embed, base);                                        \

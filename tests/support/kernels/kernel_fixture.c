@@ -252,7 +252,8 @@ double test_cache_get(const test_batch_t* b, test_cell_t cell, uint32_t d) {
 static double largest_of(const float* x, size_t count) {
     double largest = 0.0;
     for (size_t i = 0; i < count; ++i) {
-        largest = fmax(largest, fabs((double)x[i]));
+        const double magnitude = fabs((double)x[i]);
+        largest = magnitude > largest ? magnitude : largest;
     }
     return largest;
 }

@@ -1,0 +1,32 @@
+# CMocka: the system's, or, for another system than this, built from its source: the folder LLMIR_CMOCKA_SOURCE, which
+# `sh tests/run.sh cross` fetches as the distribution's source package. CMocka's own build takes the place of a whole project.
+if(NOT CMAKE_CROSSCOMPILING)
+  find_package(cmocka REQUIRED)
+  return()
+endif()
+find_package(cmocka QUIET)
+if(cmocka_FOUND)
+  return()
+endif()
+
+set(LLMIR_CMOCKA_SOURCE ${PROJECT_SOURCE_DIR}/build-cmocka CACHE PATH "CMocka's source, for tests of other systems")
+if(NOT EXISTS ${LLMIR_CMOCKA_SOURCE}/src/cmocka.c)
+  message(FATAL_ERROR "LLMIR_CMOCKA_SOURCE: ${LLMIR_CMOCKA_SOURCE} is not CMocka's source, expected src/cmocka.c in it; "
+    "`sh tests/run.sh cross` fetches it, LLMIR_BUILD_TESTS=OFF does without")
+endif()
+add_library(cmocka STATIC ${LLMIR_CMOCKA_SOURCE}/src/cmocka.c)
+target_include_directories(cmocka SYSTEM PUBLIC ${LLMIR_CMOCKA_SOURCE}/include)
+target_compile_definitions(cmocka PRIVATE HAVE_INTTYPES_H HAVE_SIGNAL_H HAVE_STRUCT_TIMESPEC)
+target_compile_options(cmocka PRIVATE -w)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  target_compile_definitions(cmocka PRIVATE _GNU_SOURCE HAVE_SIGLONGJMP HAVE_STRINGS_H HAVE_STRSIGNAL HAVE_CLOCK_REALTIME HAVE_GCC_THREAD_LOCAL_STORAGE)
+elseif(MINGW)
+  target_compile_definitions(cmocka PRIVATE __USE_MINGW_ANSI_STDIO=1)
+elseif(CMAKE_SYSTEM_NAME STREQUAL "WASI")
+  # Its C library has no setjmp yet: tests/support/wasi brings one, for which exceptions of WebAssembly are needed.
+  target_sources(cmocka PRIVATE support/wasi/setjmp_wasi.c)
+  target_include_directories(cmocka PUBLIC support/wasi)
+  target_compile_definitions(cmocka PRIVATE HAVE_STRINGS_H PUBLIC _UINTPTR_T _WASI_EMULATED_SIGNAL)
+  target_compile_options(cmocka PUBLIC -mexception-handling "SHELL:-mllvm -wasm-enable-sjlj")
+  target_link_libraries(cmocka PUBLIC wasi-emulated-signal)
+endif()

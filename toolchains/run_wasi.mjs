@@ -1,0 +1,15 @@
+// Runs a WASI program with the files, arguments and standard streams of this process: node run_wasi.mjs PROGRAM.wasm [argument...]
+// A C library of WASI does not tell "/" from ".", so absolute paths go through the folders of the root, relative ones through ".".
+import { readdirSync, readFileSync } from "node:fs";
+import { WASI } from "node:wasi";
+
+const [program, ...rest] = process.argv.slice(2);
+const preopens = { ".": "." };
+for (const entry of readdirSync("/", { withFileTypes: true })) {
+    if (entry.isDirectory() && !["proc", "sys"].includes(entry.name)) {
+        preopens[`/${entry.name}`] = `/${entry.name}`;
+    }
+}
+const wasi = new WASI({ version: "preview1", args: [program, ...rest], env: process.env, preopens, returnOnExit: true });
+const module = new WebAssembly.Module(readFileSync(program));
+process.exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
