@@ -14,7 +14,7 @@ typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef float v8f __attribute__((vector_size(32)));
 typedef float v4f __attribute__((vector_size(16)));
-typedef int16_t v16s __attribute__((vector_size(32)));
+typedef int16_t v16w __attribute__((vector_size(32)));
 typedef uint16_t v16h __attribute__((vector_size(32)));
 typedef int8_t v16b __attribute__((vector_size(16)));
 typedef uint8_t v16ub __attribute__((vector_size(16)));
@@ -22,8 +22,8 @@ typedef int8_t v32b __attribute__((vector_size(32)));
 
 /* Pairs, the first and the second elements apart. */
 typedef struct v16p {
-    v16s even;
-    v16s odd;
+    v16w even;
+    v16w odd;
 } v16p;
 
 #define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold beside masks and the like */
@@ -123,7 +123,7 @@ LLMIR_VEC v16f v16_load_bf16(const uint16_t* p) {
 LLMIR_VEC v16f v16_load_i8(const int8_t* p) {
     v16b bytes;
     __builtin_memcpy(&bytes, p, sizeof bytes);
-    return __builtin_convertvector(__builtin_convertvector(bytes, v16s), v16f);
+    return __builtin_convertvector(__builtin_convertvector(bytes, v16w), v16f);
 }
 LLMIR_VEC v16f v16_load_u8(const uint8_t* p) {
     v16ub bytes;
@@ -175,7 +175,7 @@ LLMIR_VEC void v16i_store_i8(int8_t* p, v16i x) {
     __builtin_memcpy(p, &bytes, sizeof bytes);
 }
 LLMIR_VEC void v16i_store_i16(int16_t* p, v16i x) {
-    const v16s words = __builtin_convertvector(x, v16s);
+    const v16w words = __builtin_convertvector(x, v16w);
     __builtin_memcpy(p, &words, sizeof words);
 }
 LLMIR_VEC v16f v16i_to_f32(v16i x) {
@@ -189,15 +189,15 @@ LLMIR_VEC v16p v16p_load_i8(const int8_t* p) {
         __builtin_shufflevector(x, x, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const v16b odd =
         __builtin_shufflevector(x, x, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-    return (v16p){__builtin_convertvector(even, v16s), __builtin_convertvector(odd, v16s)};
+    return (v16p){__builtin_convertvector(even, v16w), __builtin_convertvector(odd, v16w)};
 }
-LLMIR_VEC v16s v16s_set1(int16_t i) {
-    return (v16s){i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i};
+LLMIR_VEC v16w v16w_set1(int16_t i) {
+    return (v16w){i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i};
 }
 LLMIR_VEC v16p v16p_set1(const uint8_t* p) {
     int16_t pair[2];
     __builtin_memcpy(pair, p, 4);
-    return (v16p){v16s_set1(pair[0]), v16s_set1(pair[1])};
+    return (v16p){v16w_set1(pair[0]), v16w_set1(pair[1])};
 }
 LLMIR_VEC v16i v16p_dot(v16p x, v16p y, v16i z) {
     z += __builtin_convertvector(x.even, v16i) * __builtin_convertvector(y.even, v16i);
