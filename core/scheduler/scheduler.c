@@ -167,9 +167,8 @@ static void place(llmir_scheduler_t* scheduler,
 static int has_work(const llmir_scheduler_t* scheduler) {
     for (uint32_t i = 0; i < scheduler->request_count; ++i) {
         const llmir_request_t* request = &scheduler->requests[i];
-        const int is_waiting =
-            request->state == LLMIR_REQUEST_QUEUED || request->state == LLMIR_REQUEST_RUNNING;
-        if (is_waiting && (request->is_cancelled || !llmir_request_is_blocked(request))) {
+        if (llmir_request_is_open(request) &&
+            (request->is_cancelled || !llmir_request_is_blocked(request))) {
             return 1;
         }
     }
@@ -250,42 +249,37 @@ static void stop_thread(llmir_scheduler_t* scheduler) {
     llmir_thread_join(&scheduler->thread);
 }
 
-/* Makes the locks and the thread; on failure what was made is gone again. */
+/* Makes the locks, one after the other, and the thread; what was made is counted, for
+ * llmir_scheduler_destroy. */
 static llmir_status_t start(llmir_scheduler_t* scheduler, llmir_error_t* error) {
-    llmir_status_t status = llmir_mutex_init(&scheduler->step_mutex, error);
-    if (status != LLMIR_STATUS_OK) {
-        return status;
+    LLMIR_TRY(llmir_mutex_init(&scheduler->step_mutex, error));
+    scheduler->lock_count = 1;
+    LLMIR_TRY(llmir_mutex_init(&scheduler->mutex, error));
+    scheduler->lock_count = 2;
+    LLMIR_TRY(llmir_condition_init(&scheduler->has_work, error));
+    scheduler->lock_count = 3;
+    LLMIR_TRY(llmir_condition_init(&scheduler->has_piece, error));
+    scheduler->lock_count = 4;
+    if (scheduler->flags & LLMIR_SCHEDULER_THREAD) {
+        LLMIR_TRY(llmir_thread_start(&scheduler->thread, run_thread, scheduler, error));
+        scheduler->has_thread = 1;
     }
-    status = llmir_mutex_init(&scheduler->mutex, error);
-    if (status == LLMIR_STATUS_OK) {
-        status = llmir_condition_init(&scheduler->has_work, error);
-        if (status == LLMIR_STATUS_OK) {
-            status = llmir_condition_init(&scheduler->has_piece, error);
-            if (status == LLMIR_STATUS_OK && (scheduler->flags & LLMIR_SCHEDULER_THREAD)) {
-                status = llmir_thread_start(&scheduler->thread, run_thread, scheduler, error);
-                scheduler->has_thread = status == LLMIR_STATUS_OK;
-                if (status != LLMIR_STATUS_OK) {
-                    llmir_condition_deinit(&scheduler->has_piece);
-                }
-            }
-            if (status != LLMIR_STATUS_OK) {
-                llmir_condition_deinit(&scheduler->has_work);
-            }
-        }
-        if (status != LLMIR_STATUS_OK) {
-            llmir_mutex_deinit(&scheduler->mutex);
-        }
-    }
-    if (status != LLMIR_STATUS_OK) {
-        llmir_mutex_deinit(&scheduler->step_mutex);
-    }
-    return status;
+    return LLMIR_STATUS_OK;
 }
 
-static void free_block(llmir_scheduler_t* scheduler) {
-    const llmir_allocator_t* allocator = llmir_model_allocator(scheduler->model);
-    llmir_pool_destroy(scheduler->pool);
-    llmir_free(allocator, scheduler, scheduler->block_bytes, BLOCK_ALIGNMENT);
+static void deinit_locks(llmir_scheduler_t* scheduler) {
+    if (scheduler->lock_count > 3u) {
+        llmir_condition_deinit(&scheduler->has_piece);
+    }
+    if (scheduler->lock_count > 2u) {
+        llmir_condition_deinit(&scheduler->has_work);
+    }
+    if (scheduler->lock_count > 1u) {
+        llmir_mutex_deinit(&scheduler->mutex);
+    }
+    if (scheduler->lock_count > 0u) {
+        llmir_mutex_deinit(&scheduler->step_mutex);
+    }
 }
 
 llmir_status_t llmir_scheduler_create(llmir_model_t* model,
@@ -316,7 +310,7 @@ llmir_status_t llmir_scheduler_create(llmir_model_t* model,
         status = start(scheduler, error);
     }
     if (status != LLMIR_STATUS_OK) {
-        free_block(scheduler);
+        llmir_scheduler_destroy(scheduler);
         return status;
     }
     *out_scheduler = scheduler;
@@ -330,9 +324,8 @@ void llmir_scheduler_destroy(llmir_scheduler_t* scheduler) {
     if (scheduler->has_thread) {
         stop_thread(scheduler);
     }
-    llmir_condition_deinit(&scheduler->has_piece);
-    llmir_condition_deinit(&scheduler->has_work);
-    llmir_mutex_deinit(&scheduler->mutex);
-    llmir_mutex_deinit(&scheduler->step_mutex);
-    free_block(scheduler);
+    deinit_locks(scheduler);
+    llmir_pool_destroy(scheduler->pool);
+    llmir_free(llmir_model_allocator(scheduler->model), scheduler, scheduler->block_bytes,
+               BLOCK_ALIGNMENT);
 }

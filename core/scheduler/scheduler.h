@@ -50,6 +50,7 @@ struct llmir_scheduler {
     uint32_t flags;
     uint32_t request_count;
     uint32_t has_thread;
+    uint32_t lock_count;      /* of the next four, those that were made */
     llmir_mutex_t step_mutex; /* of those who call llmir_scheduler_step */
     llmir_mutex_t mutex;
     llmir_condition_t has_work; /* the scheduler's own thread waits for it */
@@ -78,6 +79,9 @@ struct llmir_scheduler {
 
 /* Whether `a` comes before `b`. */
 int llmir_request_is_before(const llmir_request_t* a, const llmir_request_t* b);
+
+/* Whether the request has been submitted and has not finished. */
+int llmir_request_is_open(const llmir_request_t* request);
 
 /* Whether the request cannot go on until somebody takes pieces. */
 int llmir_request_is_blocked(const llmir_request_t* request);

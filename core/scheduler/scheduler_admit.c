@@ -8,6 +8,10 @@ int llmir_request_is_before(const llmir_request_t* a, const llmir_request_t* b) 
     return a->due != b->due ? a->due < b->due : a->order < b->order;
 }
 
+int llmir_request_is_open(const llmir_request_t* request) {
+    return request->state == LLMIR_REQUEST_QUEUED || request->state == LLMIR_REQUEST_RUNNING;
+}
+
 int llmir_request_is_blocked(const llmir_request_t* request) {
     return !llmir_piece_queue_has_room(&request->pieces);
 }
@@ -85,7 +89,7 @@ void llmir_scheduler_reap(llmir_scheduler_t* scheduler) {
     const uint64_t now_ns = llmir_clock_ns();
     for (uint32_t i = 0; i < scheduler->request_count; ++i) {
         llmir_request_t* request = &scheduler->requests[i];
-        if (request->state == LLMIR_REQUEST_QUEUED || request->state == LLMIR_REQUEST_RUNNING) {
+        if (llmir_request_is_open(request)) {
             reap_request(request, now_ns);
         }
     }

@@ -4,48 +4,56 @@
 
 #include "server/server.h"
 
-static void write_metric(
-    text_buffer_t* out, const char* name, const char* type, const char* help, double value) {
+typedef struct metric {
+    const char* name; /* one that ends with "_total" only grows */
+    const char* help;
+    double value;
+} metric_t;
+
+static void write_metric(text_buffer_t* out, const metric_t* metric) {
     char line[512];
-    const int bytes =
+    const size_t bytes = strlen(metric->name);
+    const int is_counter = bytes > 6u && strcmp(metric->name + bytes - 6u, "_total") == 0;
+    const int written =
         snprintf(line, sizeof(line), "# HELP llmir_%s %s\n# TYPE llmir_%s %s\nllmir_%s %.17g\n",
-                 name, help, name, type, name, value);
-    text_append(out, line, bytes > 0 ? (size_t)bytes : 0u);
+                 metric->name, metric->help, metric->name, is_counter ? "counter" : "gauge",
+                 metric->name, metric->value);
+    text_append(out, line, written > 0 ? (size_t)written : 0u);
 }
 
-static void write_counts(const llmir_scheduler_stats_t* s, text_buffer_t* out) {
-    write_metric(out, "requests_queued", "gauge", "Requests that wait for a session.",
-                 s->queued_count);
-    write_metric(out, "requests_running", "gauge", "Requests being computed.", s->running_count);
-    write_metric(out, "requests_submitted_total", "counter", "Requests accepted.",
-                 (double)s->submitted_count);
-    write_metric(out, "requests_refused_total", "counter", "Requests refused: the queue was full.",
-                 (double)s->refused_count);
-    write_metric(out, "requests_finished_total", "counter", "Requests answered whole.",
-                 (double)s->finished_count);
-    write_metric(out, "requests_failed_total", "counter",
-                 "Requests cancelled, late, or failed otherwise.", (double)s->failed_count);
-    write_metric(out, "requests_preempted_total", "counter", "Times a request lost its pages.",
-                 (double)s->preempted_count);
-    write_metric(out, "passes_total", "counter", "Passes of the model.", (double)s->pass_count);
-    write_metric(out, "pass_seconds_total", "counter", "Time spent in passes.",
-                 (double)s->busy_ns / 1e9);
-    write_metric(out, "sequences_total", "counter", "Sequences computed, summed over the passes.",
-                 (double)s->batched_sequence_count);
-    write_metric(out, "tokens_computed_total", "counter", "Tokens that went through the model.",
-                 (double)s->computed_token_count);
-    write_metric(out, "tokens_reused_total", "counter", "Prompt tokens found in the cache.",
-                 (double)s->reused_token_count);
-    write_metric(out, "tokens_generated_total", "counter", "Tokens of answers.",
-                 (double)s->generated_token_count);
-    write_metric(out, "tokens_guessed_total", "counter", "Tokens computed ahead.",
-                 (double)s->guessed_token_count);
-    write_metric(out, "tokens_accepted_total", "counter", "Guesses that were right.",
-                 (double)s->accepted_token_count);
-    write_metric(out, "tokens_per_second", "gauge", "Answer tokens a second in the last 64 passes.",
-                 (double)s->tokens_per_second);
-    write_metric(out, "kv_pages", "gauge", "Pages of the KV cache.", s->page_count);
-    write_metric(out, "kv_pages_free", "gauge", "Pages that no request holds.", s->free_page_count);
+static void write_counts(const server_t* server,
+                         const llmir_scheduler_stats_t* s,
+                         text_buffer_t* out) {
+    const metric_t metrics[] = {
+        {"requests_queued", "Requests that wait for a session.", s->queued_count},
+        {"requests_running", "Requests being computed.", s->running_count},
+        {"requests_submitted_total", "Requests accepted.", (double)s->submitted_count},
+        {"requests_refused_total", "Requests refused: the queue was full.",
+         (double)s->refused_count},
+        {"requests_finished_total", "Requests answered whole.", (double)s->finished_count},
+        {"requests_failed_total", "Requests cancelled, late, or failed otherwise.",
+         (double)s->failed_count},
+        {"requests_preempted_total", "Times a request lost its pages.", (double)s->preempted_count},
+        {"passes_total", "Passes of the model.", (double)s->pass_count},
+        {"pass_seconds_total", "Time spent in passes.", (double)s->busy_ns / 1e9},
+        {"sequences_total", "Sequences computed, summed over the passes.",
+         (double)s->batched_sequence_count},
+        {"tokens_computed_total", "Tokens that went through the model.",
+         (double)s->computed_token_count},
+        {"tokens_reused_total", "Prompt tokens found in the cache.", (double)s->reused_token_count},
+        {"tokens_generated_total", "Tokens of answers.", (double)s->generated_token_count},
+        {"tokens_guessed_total", "Tokens computed ahead.", (double)s->guessed_token_count},
+        {"tokens_accepted_total", "Guesses that were right.", (double)s->accepted_token_count},
+        {"tokens_per_second", "Answer tokens a second in the last 64 passes.",
+         (double)s->tokens_per_second},
+        {"kv_pages", "Pages of the KV cache.", s->page_count},
+        {"kv_pages_free", "Pages that no request holds.", s->free_page_count},
+        {"http_clients_gone_total", "Clients that left before their answer was whole.",
+         (double)atomic_load(&server->gone_count)},
+    };
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); ++i) {
+        write_metric(out, &metrics[i]);
+    }
 }
 
 /* As a summary: quantiles of the last 256 requests. */
@@ -70,12 +78,9 @@ void metrics_write(server_t* server, text_buffer_t* out) {
         "# HELP llmir_http_responses_total Responses by class of status.\n"
         "# TYPE llmir_http_responses_total counter\n";
     if (llmir_scheduler_get_stats(server->scheduler, &stats, NULL) == LLMIR_STATUS_OK) {
-        write_counts(&stats, out);
+        write_counts(server, &stats, out);
         write_first_token(&stats, out);
     }
-    write_metric(out, "http_clients_gone_total", "counter",
-                 "Clients that left before their answer was whole.",
-                 (double)atomic_load(&server->gone_count));
     text_append(out, head, sizeof(head) - 1u);
     for (size_t i = 2; i < 6; ++i) {
         char line[128];

@@ -1,7 +1,35 @@
-/* Requests for tests of the scheduler. */
+/* A scheduler and its requests for tests. */
 #include "tests/support/tiny_requests.h"
 
 #include <string.h>
+
+llmir_scheduler_options_t tiny_scheduler_options(void) {
+    llmir_scheduler_options_t options = LLMIR_SCHEDULER_OPTIONS_INIT;
+    options.context_tokens = 8 * TINY_SCHEDULER_CONTEXT;
+    options.chunk_tokens = 64;
+    return options;
+}
+
+void tiny_scheduler_begin(tiny_scheduler_t* out, const llmir_scheduler_options_t* options) {
+    tiny_options_t model = tiny_options_default();
+    model.window = 24;
+    tiny_load(&out->loaded, &model, 2);
+    assert_status(
+        llmir_scheduler_create(out->loaded.model, options, &out->scheduler, &assert_status_error),
+        LLMIR_STATUS_OK);
+}
+
+void tiny_scheduler_end(tiny_scheduler_t* scheduler) {
+    llmir_scheduler_destroy(scheduler->scheduler);
+    tiny_unload(&scheduler->loaded);
+}
+
+llmir_scheduler_stats_t tiny_scheduler_stats(const tiny_scheduler_t* scheduler) {
+    llmir_scheduler_stats_t stats = {.struct_size = sizeof(stats)};
+    assert_status(llmir_scheduler_get_stats(scheduler->scheduler, &stats, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    return stats;
+}
 
 void tiny_request_draw(test_random_t* random, tiny_request_t* out) {
     int32_t common[TINY_REQUEST_PROMPT];

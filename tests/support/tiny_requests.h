@@ -1,4 +1,4 @@
-/* Requests of all sorts for tests of the scheduler, and what each says when it is alone. */
+/* A scheduler for tests, requests of all sorts for it, and what each says when it is alone. */
 #ifndef LLMIR_TINY_REQUESTS_H
 #define LLMIR_TINY_REQUESTS_H
 
@@ -8,6 +8,22 @@
 #define TINY_REQUEST_PROMPT 96u
 #define TINY_REQUEST_TOKENS 48u
 #define TINY_REQUEST_TEXT 1024u
+
+/* A scheduler without a thread over a tiny model with windows. */
+typedef struct tiny_scheduler {
+    tiny_loaded_t loaded;
+    llmir_scheduler_t* scheduler;
+} tiny_scheduler_t;
+
+#define TINY_SCHEDULER_CONTEXT 512u /* of the model */
+
+/* Room for eight whole contexts, 64 tokens a pass. */
+llmir_scheduler_options_t tiny_scheduler_options(void);
+
+/* These fail the test if something is wrong. */
+void tiny_scheduler_begin(tiny_scheduler_t* out, const llmir_scheduler_options_t* options);
+void tiny_scheduler_end(tiny_scheduler_t* scheduler);
+llmir_scheduler_stats_t tiny_scheduler_stats(const tiny_scheduler_t* scheduler);
 
 /* What a request said. */
 typedef struct tiny_answer {

@@ -6,55 +6,20 @@
 
 #define REQUESTS 200u
 #define FEWER 60u
-#define CONTEXT 512u
-
-typedef struct fixture {
-    tiny_loaded_t loaded;
-    llmir_scheduler_t* scheduler;
-} fixture_t;
-
-static llmir_scheduler_options_t default_options(void) {
-    llmir_scheduler_options_t options = LLMIR_SCHEDULER_OPTIONS_INIT;
-    options.context_tokens = 8 * CONTEXT;
-    options.chunk_tokens = 64;
-    return options;
-}
-
-static void begin(fixture_t* f, const llmir_scheduler_options_t* options) {
-    tiny_options_t model = tiny_options_default();
-    model.window = 24;
-    tiny_load(&f->loaded, &model, 2);
-    assert_status(
-        llmir_scheduler_create(f->loaded.model, options, &f->scheduler, &assert_status_error),
-        LLMIR_STATUS_OK);
-}
-
-static void end(fixture_t* f) {
-    llmir_scheduler_destroy(f->scheduler);
-    tiny_unload(&f->loaded);
-}
-
-static llmir_scheduler_stats_t stats_of(const fixture_t* f) {
-    llmir_scheduler_stats_t stats = {.struct_size = sizeof(stats)};
-    assert_status(llmir_scheduler_get_stats(f->scheduler, &stats, &assert_status_error),
-                  LLMIR_STATUS_OK);
-    return stats;
-}
-
 static llmir_request_info_t info_of(const llmir_request_t* request) {
     llmir_request_info_t info = {.struct_size = sizeof(info)};
     assert_status(llmir_request_get_info(request, &info, &assert_status_error), LLMIR_STATUS_OK);
     return info;
 }
 
-static int32_t step(fixture_t* f) {
+static int32_t step(tiny_scheduler_t* f) {
     int32_t has_work = 0;
     assert_status(llmir_scheduler_step(f->scheduler, &has_work, &assert_status_error),
                   LLMIR_STATUS_OK);
     return has_work;
 }
 
-static llmir_request_t* submit(fixture_t* f, const llmir_request_options_t* options) {
+static llmir_request_t* submit(tiny_scheduler_t* f, const llmir_request_options_t* options) {
     llmir_request_t* request = NULL;
     assert_status(llmir_scheduler_submit(f->scheduler, options, &request, &assert_status_error),
                   LLMIR_STATUS_OK);
@@ -77,8 +42,8 @@ static llmir_status_t drain(llmir_request_t* request, tiny_answer_t* answer) {
     }
 }
 
-static void assert_all_given_back(const fixture_t* f) {
-    const llmir_scheduler_stats_t stats = stats_of(f);
+static void assert_all_given_back(const tiny_scheduler_t* f) {
+    const llmir_scheduler_stats_t stats = tiny_scheduler_stats(f);
     assert_int_equal(stats.alive_count, 0);
     assert_int_equal(stats.running_count, 0);
     assert_int_equal(stats.queued_count, 0);
@@ -99,7 +64,7 @@ typedef struct crowd {
 } crowd_t;
 
 /* One round of what applications do: submit, step, read, cancel, go away. */
-static void play(fixture_t* f, crowd_t* crowd, test_random_t* random) {
+static void play(tiny_scheduler_t* f, crowd_t* crowd, test_random_t* random) {
     while (crowd->submitted < crowd->count && test_random_below(random, 3) != 0) {
         const uint32_t i = crowd->submitted;
         const llmir_request_options_t options = tiny_request_options(&crowd->requests[i]);
@@ -139,10 +104,10 @@ static const llmir_logit_bias_t two_words[] = {{TINY_FIRST_WORD, 1000.0f},
                                                {TINY_FIRST_WORD + 1, 1000.0f}};
 
 static llmir_scheduler_stats_t run_crowd(const llmir_scheduler_options_t* options, uint32_t count) {
-    fixture_t f;
+    tiny_scheduler_t f;
     test_random_t random;
     test_random_init(&random, 41);
-    begin(&f, options);
+    tiny_scheduler_begin(&f, options);
     memset(&crowd, 0, sizeof(crowd));
     crowd.count = count;
     for (uint32_t i = 0; i < count; ++i) {
@@ -151,9 +116,10 @@ static llmir_scheduler_stats_t run_crowd(const llmir_scheduler_options_t* option
             crowd.requests[i].sampler.logit_bias = two_words;
             crowd.requests[i].sampler.logit_bias_count = 2;
         }
-        tiny_request_run_alone(
-            &f.loaded, &crowd.requests[i],
-            options->context_tokens < CONTEXT ? options->context_tokens : CONTEXT);
+        tiny_request_run_alone(&f.loaded, &crowd.requests[i],
+                               options->context_tokens < TINY_SCHEDULER_CONTEXT
+                                   ? options->context_tokens
+                                   : TINY_SCHEDULER_CONTEXT);
         if (options->guess_tokens != 0 && i % 4u != 0) {
             crowd.requests[i].session.speculation = LLMIR_SPECULATION_LOOKUP;
         }
@@ -165,16 +131,16 @@ static llmir_scheduler_stats_t run_crowd(const llmir_scheduler_options_t* option
     assert_int_equal(f.loaded.allocator.allocation_count, allocations);
     (void)step(&f);
     assert_all_given_back(&f);
-    const llmir_scheduler_stats_t stats = stats_of(&f);
+    const llmir_scheduler_stats_t stats = tiny_scheduler_stats(&f);
     assert_true(crowd.whole > count / 2 && crowd.whole < count);
     assert_int_equal(stats.submitted_count, count);
     assert_int_equal(stats.finished_count + stats.failed_count, count);
-    end(&f);
+    tiny_scheduler_end(&f);
     return stats;
 }
 
 static void test_scheduler_200_requests_say_what_they_say_alone(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     (void)state;
     options.request_count = 32;
     const llmir_scheduler_stats_t stats = run_crowd(&options, REQUESTS);
@@ -186,7 +152,7 @@ static void test_scheduler_200_requests_say_what_they_say_alone(void** state) {
 
 /* With pages for little more than one request, most lose theirs again and again. */
 static void test_scheduler_without_pages_computes_again(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     (void)state;
     options.context_tokens = 160;
     const llmir_scheduler_stats_t stats = run_crowd(&options, FEWER);
@@ -196,7 +162,7 @@ static void test_scheduler_without_pages_computes_again(void** state) {
 
 static void test_scheduler_swaps_what_loses_its_pages(void** state) {
     static _Alignas(64) uint8_t swap[1 << 20];
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     (void)state;
     options.context_tokens = 160;
     options.swap = swap;
@@ -208,7 +174,7 @@ static void test_scheduler_swaps_what_loses_its_pages(void** state) {
 }
 
 static void test_scheduler_one_session_serves_all(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     (void)state;
     options.session_count = 1;
     options.chunk_tokens = 1;
@@ -217,7 +183,7 @@ static void test_scheduler_one_session_serves_all(void** state) {
 }
 
 static void test_scheduler_guesses_change_nothing(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     (void)state;
     options.guess_tokens = 6;
     assert_true(run_crowd(&options, FEWER).accepted_token_count > 0);
@@ -228,13 +194,13 @@ static void test_scheduler_guesses_change_nothing(void** state) {
 /* ---- Prefixes ---- */
 
 static void test_scheduler_shared_prefix_is_computed_once(void** state) {
-    llmir_scheduler_options_t options = default_options();
-    fixture_t f;
+    llmir_scheduler_options_t options = tiny_scheduler_options();
+    tiny_scheduler_t f;
     int32_t ids[400];
     llmir_request_t* requests[16];
     (void)state;
     options.session_count = 16;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     tiny_ids(5, 320, ids, 400);
     for (uint32_t i = 0; i < 16; ++i) {
         llmir_request_options_t request = LLMIR_REQUEST_OPTIONS_INIT;
@@ -249,19 +215,21 @@ static void test_scheduler_shared_prefix_is_computed_once(void** state) {
     while (step(&f)) {
     }
     /* 24 full pages of 16 tokens; each computes its last 6 or 7 and two of its answer. */
-    assert_int_equal(stats_of(&f).computed_token_count, 384 + 8 * 6 + 8 * 7 + 16 * 2);
+    assert_int_equal(tiny_scheduler_stats(&f).computed_token_count, 384 + 8 * 6 + 8 * 7 + 16 * 2);
     assert_int_equal(info_of(requests[15]).reused_token_count, 384);
     for (uint32_t i = 0; i < 16; ++i) {
         assert_int_equal(info_of(requests[i]).state, LLMIR_REQUEST_FINISHED);
         llmir_request_destroy(requests[i]);
     }
     assert_all_given_back(&f);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 /* ---- Order ---- */
 
-static llmir_request_t* submit_simple(fixture_t* f, int32_t priority, uint32_t prompt_count) {
+static llmir_request_t* submit_simple(tiny_scheduler_t* f,
+                                      int32_t priority,
+                                      uint32_t prompt_count) {
     llmir_request_options_t request = LLMIR_REQUEST_OPTIONS_INIT;
     llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
     int32_t ids[500];
@@ -277,11 +245,11 @@ static llmir_request_t* submit_simple(fixture_t* f, int32_t priority, uint32_t p
 }
 
 static void test_scheduler_priority_takes_the_session(void** state) {
-    llmir_scheduler_options_t options = default_options();
-    fixture_t f;
+    llmir_scheduler_options_t options = tiny_scheduler_options();
+    tiny_scheduler_t f;
     (void)state;
     options.session_count = 1;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     llmir_request_t* low = submit_simple(&f, 0, 20);
     (void)step(&f);
     (void)step(&f);
@@ -299,18 +267,18 @@ static void test_scheduler_priority_takes_the_session(void** state) {
     assert_true(info_of(low).total_ns >= info_of(low).first_token_ns);
     llmir_request_destroy(low);
     llmir_request_destroy(high);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 /* A low request is answered although higher ones never end. */
 static void test_scheduler_no_request_starves(void** state) {
-    llmir_scheduler_options_t options = default_options();
-    fixture_t f;
+    llmir_scheduler_options_t options = tiny_scheduler_options();
+    tiny_scheduler_t f;
     llmir_request_t* high[2] = {NULL, NULL};
     uint32_t steps = 0;
     (void)state;
     options.session_count = 1;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     llmir_request_t* low = submit_simple(&f, 0, 20);
     while (info_of(low).state != LLMIR_REQUEST_FINISHED) {
         for (uint32_t i = 0; i < 2; ++i) {
@@ -326,21 +294,21 @@ static void test_scheduler_no_request_starves(void** state) {
     llmir_request_destroy(high[0]);
     llmir_request_destroy(high[1]);
     llmir_request_destroy(low);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 /* Nobody reads the first requests: they stop, and keep neither sessions nor the test busy. */
 static void test_scheduler_unread_requests_keep_no_one_waiting(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     llmir_request_options_t request = LLMIR_REQUEST_OPTIONS_INIT;
     llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
     llmir_request_t* unread[2];
     tiny_answer_t answer = {0};
-    fixture_t f;
+    tiny_scheduler_t f;
     int32_t ids[30];
     (void)state;
     options.session_count = 2;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     tiny_ids(9, 320, ids, 30);
     session.flags = LLMIR_SESSION_IGNORE_END;
     session.max_tokens = 40;
@@ -366,19 +334,19 @@ static void test_scheduler_unread_requests_keep_no_one_waiting(void** state) {
     llmir_request_destroy(last);
     (void)step(&f);
     assert_all_given_back(&f);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 /* ---- Ends ---- */
 
 static void test_scheduler_cancelled_and_late_requests_end(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     llmir_request_options_t late = LLMIR_REQUEST_OPTIONS_INIT;
     llmir_piece_t piece;
-    fixture_t f;
+    tiny_scheduler_t f;
     int32_t ids[3] = {TINY_FIRST_BYTE, TINY_FIRST_BYTE + 1, TINY_FIRST_BYTE + 2};
     (void)state;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     llmir_request_t* queued = submit_simple(&f, 0, 20);
     llmir_request_cancel(queued);
     llmir_request_t* running = submit_simple(&f, 0, 20);
@@ -398,25 +366,25 @@ static void test_scheduler_cancelled_and_late_requests_end(void** state) {
     assert_status_message(llmir_request_next(third, 1000, &piece, &assert_status_error),
                           LLMIR_STATUS_DEADLINE, "time is over");
     assert_int_equal(info_of(third).status, LLMIR_STATUS_DEADLINE);
-    assert_int_equal(stats_of(&f).failed_count, 3);
+    assert_int_equal(tiny_scheduler_stats(&f).failed_count, 3);
     llmir_request_destroy(queued);
     llmir_request_destroy(running);
     llmir_request_destroy(third);
     llmir_request_destroy(NULL);
     llmir_request_cancel(NULL);
     assert_all_given_back(&f);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 static void test_scheduler_full_context_finishes(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     tiny_request_t request;
     tiny_answer_t answer = {0};
     test_random_t random;
-    fixture_t f;
+    tiny_scheduler_t f;
     (void)state;
     options.context_tokens = 100;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     test_random_init(&random, 5);
     tiny_request_draw(&random, &request);
     request.prompt_count = 90;
@@ -435,21 +403,21 @@ static void test_scheduler_full_context_finishes(void** state) {
     assert_int_equal(answer.finish, LLMIR_FINISH_CONTEXT);
     assert_true(tiny_answer_equals(&answer, &request.alone, 0));
     llmir_request_destroy(handle);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 /* A grammar's place is kept when its request loses its session. */
 static void test_scheduler_grammar_survives_preemption(void** state) {
     static const char text[] = "root ::= \"[\" [a-z]{12} \",\" [0-9]{8} \"]\"";
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     llmir_grammar_t* grammar = NULL;
     tiny_request_t request;
     tiny_answer_t answer = {0};
     test_random_t random;
-    fixture_t f;
+    tiny_scheduler_t f;
     (void)state;
     options.session_count = 1;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     assert_status(llmir_grammar_create(f.loaded.model, LLMIR_GRAMMAR_GBNF, text, strlen(text),
                                        &grammar, &assert_status_error),
                   LLMIR_STATUS_OK);
@@ -459,7 +427,7 @@ static void test_scheduler_grammar_survives_preemption(void** state) {
     request.stop = NULL;
     request.session.grammar = grammar;
     request.session.max_tokens = TINY_REQUEST_TOKENS;
-    tiny_request_run_alone(&f.loaded, &request, CONTEXT);
+    tiny_request_run_alone(&f.loaded, &request, TINY_SCHEDULER_CONTEXT);
     const llmir_request_options_t submitted = tiny_request_options(&request);
     llmir_request_t* handle = submit(&f, &submitted);
     for (uint32_t i = 0; answer.finish == LLMIR_FINISH_NONE; ++i) {
@@ -479,7 +447,7 @@ static void test_scheduler_grammar_survives_preemption(void** state) {
     assert_int_equal(answer.text_bytes, 23);
     llmir_request_destroy(handle);
     llmir_grammar_destroy(grammar);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 int main(void) {

@@ -1,41 +1,7 @@
 /* What the scheduler refuses, and the memory that it takes. */
 #include <string.h>
 
-#include "tests/support/tiny_model.h"
-
-#define CONTEXT 512u
-
-typedef struct fixture {
-    tiny_loaded_t loaded;
-    llmir_scheduler_t* scheduler;
-} fixture_t;
-
-static llmir_scheduler_options_t default_options(void) {
-    llmir_scheduler_options_t options = LLMIR_SCHEDULER_OPTIONS_INIT;
-    options.context_tokens = 8 * CONTEXT;
-    options.chunk_tokens = 64;
-    return options;
-}
-
-static void begin(fixture_t* f, const llmir_scheduler_options_t* options) {
-    tiny_options_t model = tiny_options_default();
-    tiny_load(&f->loaded, &model, 2);
-    assert_status(
-        llmir_scheduler_create(f->loaded.model, options, &f->scheduler, &assert_status_error),
-        LLMIR_STATUS_OK);
-}
-
-static void end(fixture_t* f) {
-    llmir_scheduler_destroy(f->scheduler);
-    tiny_unload(&f->loaded);
-}
-
-static llmir_scheduler_stats_t stats_of(const fixture_t* f) {
-    llmir_scheduler_stats_t stats = {.struct_size = sizeof(stats)};
-    assert_status(llmir_scheduler_get_stats(f->scheduler, &stats, &assert_status_error),
-                  LLMIR_STATUS_OK);
-    return stats;
-}
+#include "tests/support/tiny_requests.h"
 
 static llmir_status_t attempt_create(const llmir_allocator_t* allocator,
                                      void* user,
@@ -69,11 +35,11 @@ static void test_scheduler_refused_memory_leaks_nothing(void** state) {
 }
 
 static void test_scheduler_takes_the_memory_it_announced(void** state) {
-    const llmir_scheduler_options_t options = default_options();
+    const llmir_scheduler_options_t options = tiny_scheduler_options();
     llmir_memory_plan_t plan = {.struct_size = sizeof(plan)};
-    fixture_t f;
+    tiny_scheduler_t f;
     (void)state;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     assert_status(
         llmir_scheduler_memory_plan(f.loaded.model, &options, &plan, &assert_status_error),
         LLMIR_STATUS_OK);
@@ -82,16 +48,16 @@ static void test_scheduler_takes_the_memory_it_announced(void** state) {
     f.scheduler = NULL;
     assert_int_equal(with - f.loaded.allocator.live_bytes, plan.arena_bytes);
     assert_int_equal(plan.arena_bytes, plan.kv_bytes + plan.activation_bytes + plan.state_bytes);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 static void test_scheduler_wrong_options_are_refused(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     llmir_scheduler_t* scheduler = NULL;
     llmir_memory_plan_t plan = {.struct_size = sizeof(plan)};
-    fixture_t f;
+    tiny_scheduler_t f;
     (void)state;
-    begin(&f, &options);
+    tiny_scheduler_begin(&f, &options);
     options.flags = 1u << 30;
     assert_status(
         llmir_scheduler_create(f.loaded.model, &options, &scheduler, &assert_status_error),
@@ -111,10 +77,10 @@ static void test_scheduler_wrong_options_are_refused(void** state) {
                   LLMIR_STATUS_INVALID_ARGUMENT);
     assert_status(llmir_scheduler_step(NULL, NULL, &assert_status_error),
                   LLMIR_STATUS_INVALID_ARGUMENT);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
-static void assert_refused(fixture_t* f,
+static void assert_refused(tiny_scheduler_t* f,
                            const llmir_request_options_t* options,
                            llmir_status_t expected) {
     llmir_request_t* request = NULL;
@@ -124,19 +90,19 @@ static void assert_refused(fixture_t* f,
 }
 
 static void test_scheduler_wrong_requests_are_refused(void** state) {
-    llmir_scheduler_options_t options = default_options();
+    llmir_scheduler_options_t options = tiny_scheduler_options();
     llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
     llmir_request_options_t request = LLMIR_REQUEST_OPTIONS_INIT;
     llmir_request_t* alive[3];
-    int32_t ids[CONTEXT + 1u];
-    fixture_t f;
+    int32_t ids[TINY_SCHEDULER_CONTEXT + 1u];
+    tiny_scheduler_t f;
     (void)state;
     options.request_count = 3;
-    begin(&f, &options);
-    tiny_ids(1, 320, ids, CONTEXT + 1u);
+    tiny_scheduler_begin(&f, &options);
+    tiny_ids(1, 320, ids, TINY_SCHEDULER_CONTEXT + 1u);
     assert_refused(&f, &request, LLMIR_STATUS_INVALID_ARGUMENT);
     request.tokens = ids;
-    request.token_count = CONTEXT + 1u;
+    request.token_count = TINY_SCHEDULER_CONTEXT + 1u;
     assert_refused(&f, &request, LLMIR_STATUS_CAPACITY);
     request.token_count = 5;
     request.priority = 1001;
@@ -158,7 +124,7 @@ static void test_scheduler_wrong_requests_are_refused(void** state) {
             LLMIR_STATUS_OK);
     }
     assert_refused(&f, &request, LLMIR_STATUS_CAPACITY);
-    assert_int_equal(stats_of(&f).refused_count, 1);
+    assert_int_equal(tiny_scheduler_stats(&f).refused_count, 1);
     for (uint32_t i = 0; i < 3; ++i) {
         llmir_request_destroy(alive[i]);
     }
@@ -166,7 +132,7 @@ static void test_scheduler_wrong_requests_are_refused(void** state) {
     assert_status(llmir_scheduler_submit(f.scheduler, &request, &alive[0], &assert_status_error),
                   LLMIR_STATUS_OK);
     llmir_request_destroy(alive[0]);
-    end(&f);
+    tiny_scheduler_end(&f);
 }
 
 int main(void) {

@@ -64,7 +64,8 @@ static void begin(pair_t* p, const pair_options_t* options) {
         sampler.logit_bias = two_words;
         sampler.logit_bias_count = options->grammar == NULL && p->draft == NULL ? 2u : 0u;
         session.sampler = &sampler;
-        session.flags = LLMIR_SESSION_IGNORE_END;
+        session.flags = LLMIR_SESSION_IGNORE_END | LLMIR_SESSION_LOGPROBS;
+        session.top_logprobs = 2;
         session.overflow = options->overflow;
         session.sink_tokens = options->overflow == LLMIR_OVERFLOW_ROLL ? 4u : 0u;
         session.grammar = p->grammar;
@@ -116,6 +117,9 @@ static int32_t next(llmir_session_t* const sessions[2]) {
     assert_int_equal(pieces[0].finish, pieces[1].finish);
     assert_int_equal(pieces[0].text_bytes, pieces[1].text_bytes);
     assert_memory_equal(pieces[0].text, pieces[1].text, pieces[0].text_bytes);
+    assert_memory_equal(&pieces[0].logprob, &pieces[1].logprob, sizeof(pieces[0].logprob));
+    assert_int_equal(pieces[0].top_count, pieces[1].top_count);
+    assert_memory_equal(pieces[0].top, pieces[1].top, pieces[0].top_count * sizeof(*pieces[0].top));
     assert_same(sessions);
     return pieces[0].finish;
 }
