@@ -25,9 +25,19 @@ def eventually(condition, seconds=30):
 
 
 class Faults(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.bundle = os.environ.get("LLMIR_BUNDLE") or e2e.tiny_bundle(name="faults")
+        # What it says of the bundle when it starts, an old one's code say, and nothing after that.
+        cls.clean_end = serving.Server(cls.bundle).stop()
+
     def setUp(self):
-        self.bundle = os.environ.get("LLMIR_BUNDLE") or e2e.tiny_bundle(name="faults")
         self.connections = []
+
+    def test_starts_and_ends(self):
+        code, errors = self.clean_end
+        self.assertEqual(code, 0)
+        self.assertLessEqual(len(errors.splitlines()), 1 if "LLMIR_BUNDLE" in os.environ else 0, errors)
 
     def serve(self, *options):
         self.server = serving.Server(self.bundle, *options)
@@ -69,7 +79,7 @@ class Faults(unittest.TestCase):
         self.connections.clear()
         self.assertTrue(eventually(self.is_idle))
         self.assertEqual(self.server.chat(**SHORT)[2]["choices"], expected)
-        self.assertEqual(self.server.stop(), (0, ""))
+        self.assertEqual(self.server.stop(), self.clean_end)
 
     def test_leaving_cancels(self):
         self.serve()
@@ -113,7 +123,7 @@ class Faults(unittest.TestCase):
             connections = [server.connect(serving.raw_post(LONG | {"n": 4})) for _ in range(4)]
             connections[0].recv(100)
             start = time.monotonic()
-            self.assertEqual(server.stop(number), (0, ""))
+            self.assertEqual(server.stop(number), self.clean_end)
             self.assertLess(time.monotonic() - start, 20)
             for connection in connections:
                 connection.close()
