@@ -173,7 +173,7 @@ class Compile(TestCase):
 
     def test_levels_select_code_sections(self):
         for target, levels in (("cpu:none", []), ("cpu:v3", [0x103]), ("cpu", [0x102, 0x103, 0x105]),
-                               ("cpu:aarch64,rv64gcv", [0x201, 0x202, 0x203, 0x401]), ("cpu:armv7-neon,v3", [0x103, 0x301])):
+                               ("cpu:riscv64,armv7-neon,aarch64-i8mm", [0x203, 0x301, 0x401])):
             self.compile("--target", target, "--quiet")
             self.assertEqual(section_levels(self.out.read_bytes()), levels)
 
