@@ -9,6 +9,7 @@ error, nothing on standard output, and no file at the output's place."""
 
 import os
 import pathlib
+import resource
 import shutil
 import struct
 import subprocess
@@ -150,8 +151,10 @@ class Compile(TestCase):
         self.assert_fails(1, "model itself", path, "-o", link)
         self.assertEqual(path.read_bytes(), MODEL.read_bytes())
 
-    def test_unwritable_output_is_named(self):
+    def test_unwritable_output_is_named_before_code_is_made(self):
+        start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         self.assert_fails(1, "nowhere", MODEL, "-o", self.folder / "nowhere" / "out.llmir")
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start, 2.0)  # code takes longer
 
     def test_full_disk_fails_and_leaves_nothing(self):
         if not os.path.exists("/dev/full"):
