@@ -8,6 +8,7 @@
 #   vulkan   the release preset with the Vulkan target, on Mesa's lavapipe
 #   cross    builds for other systems, run by emulators; it compares them with the programs of the stage `release`. A skipped test
 #            that tests/skips.txt does not know fails the stage; other stages skip what the processor lacks.
+#   cross-slow   their slow tests: kernels, chats with SmolLM2, all layouts of weights, what computes much; hours under qemu
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
 set -eu
@@ -50,27 +51,41 @@ quickstart_stage() {
     sh tests/check_quickstart.sh
 }
 
+# build_preset PRESET [TARGET...]: configures and builds it, all of it if no targets are named.
 build_preset() {
-    cmake --preset "$1" >build-$1.log 2>&1 || { cat build-$1.log; exit 1; }
-    cmake --build --preset "$1" -j "$jobs" >build-$1.log 2>&1 || { tail -n 60 build-$1.log; exit 1; }
-    rm -f build-$1.log
+    preset=$1
+    shift
+    cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
+    cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"} >build-$preset.log 2>&1 || { tail -n 60 build-$preset.log; exit 1; }
+    rm -f build-$preset.log
 }
 
 # preset_stage PRESET: configures, builds and tests a preset.
 preset_stage() {
     preset=$1
     build_preset "$preset"
-    ctest --test-dir build-$preset -j "$jobs" --output-on-failure -LE slow --output-junit junit.xml
+    test_build "$preset" -LE slow
+}
+
+# test_build PRESET ARGUMENT...: CTest with arguments on a build that is there.
+test_build() {
+    preset=$1
+    shift
+    ctest --test-dir build-$preset -j "$jobs" --output-on-failure "$@" --output-junit junit.xml
     cmocka_summary "build-$preset"
     case $preset in cross-*) python3 tests/check_skips.py build-$preset/junit.xml "$preset" ;; esac
 }
 
 # Toolchains that are here, and the programs of the host that are compared with theirs.
-cross_stage() {
+prepare_cross() {
     install_packages $CROSS_PACKAGES
     command -v node >/dev/null 2>&1 || install_packages nodejs
     fetch_cmocka build-cmocka
     [ -x build-release/bin/llmirc ] || build_preset release
+}
+
+cross_stage() {
+    prepare_cross
     for preset in $CROSS_PRESETS; do
         echo "== $preset"
         preset_stage "$preset"
@@ -80,6 +95,15 @@ cross_stage() {
     else
         echo "skipped cross-aarch64-android: ANDROID_NDK_HOME names no NDK"
     fi
+}
+
+cross_slow_stage() {
+    prepare_cross
+    for other in $CROSS_PRESETS; do
+        echo "== $other, slow tests"
+        build_preset "$other" all slow_tests
+        test_build "$other" -L slow
+    done
 }
 
 # The test cases of all CMocka programs of a stage, as CMocka counted them.
@@ -98,8 +122,9 @@ for name in "$@"; do
     echo "== $name"
     case $name in
     quickstart) quickstart_stage ;;
-    fuzz) sh tests/fuzz/run_fuzzers.sh 30 ;;
+    fuzz) sh tests/fuzz/run_fuzzers.sh 15 ;;
     cross) cross_stage ;;
+    cross-slow) cross_slow_stage ;;
     *) preset_stage "$name" ;;
     esac
 done

@@ -1,7 +1,11 @@
 // Runs a WASI program with the files, arguments and standard streams of this process: node run_wasi.mjs PROGRAM.wasm [argument...]
 // A C library of WASI does not tell "/" from ".", so absolute paths go through the folders of the root, relative ones through ".".
 import { readdirSync, readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import { WASI } from "node:wasi";
+
+// Node 20 collects garbage inside of WASI's functions, which V8's short way of calling them does not allow: it crashed.
+setFlagsFromString("--no-turbo-fast-api-calls");
 
 const [program, ...rest] = process.argv.slice(2);
 const preopens = { ".": "." };

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The programs of another system, run by an emulator, say what this machine's say: the same greedy tokens, the same errors.
 
-    check_cross.py CASE... -- FOLDER SUFFIX [EMULATOR-WORD...]
+    check_cross.py CASE... -- FOLDER/*SUFFIX [EMULATOR-WORD...]
 
 FOLDER and SUFFIX: the other system's programs. Cases: see CASES. Environment as in e2e.py, with LLMIR_BIN the programs of this
-machine, the compiler among them. Exit code 77, with the reason, where the emulator, those programs or a model is not here."""
+machine, the compiler among them, and LLMIR_MODELS (cross.py). Exit code 77, with the reason, where the emulator, those programs or a
+model is not here."""
 
 import json
 import os
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 
+import cross
 import e2e
 
 SKIPPED = 77
@@ -28,11 +30,12 @@ def skip(reason):
 class Other:
     """Programs of the other system."""
 
-    def __init__(self, folder, suffix, *emulator):
-        self.folder, self.suffix, self.emulator = pathlib.Path(folder), suffix, emulator
+    def __init__(self, pattern, *emulator):
+        self.pattern, self.emulator = pattern, emulator
+        self.runs_this_processor = pattern.endswith(".exe")
 
     def run(self, program, *arguments, stdin="", timeout=800):
-        command = [*self.emulator, str(self.folder / f"{program}{self.suffix}"), *map(str, arguments)]
+        command = [*self.emulator, self.pattern.replace("*", program), *map(str, arguments)]
         result = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False, timeout=timeout)
         # Byte for byte: a program that turns newlines into two bytes would be found here.
         result.stdout, result.stderr = result.stdout.decode(), result.stderr.decode()
@@ -62,10 +65,10 @@ def same(other, program, *arguments, **options):
 
 def chat_tiny(other):
     """A tiny model of each kind: text, templates, long prompts, a conversation, caches of other types."""
-    for shape in ("llama", "qwen3", "gemma3"):
-        bundle = e2e.tiny_bundle(shape, name=f"cross-{shape}")
-        same(other, "llmir-chat", bundle, "-p", SUBJECT, "--raw", "--greedy", "-n", 24)
-    bundle = e2e.tiny_bundle("llama", name="cross")
+    e2e.WORK.mkdir(parents=True, exist_ok=True)
+    bundle = cross.bundle_for_all()
+    for model in (bundle, cross.tiny("qwen3", "Q4_1", "v3"), cross.tiny("gemma3", "Q8_0", "v3")):
+        same(other, "llmir-chat", model, "-p", SUBJECT, "--raw", "--greedy", "-n", 24)
     same(other, "llmir-chat", bundle, "--greedy", "-n", 8, "-s", "you are helpful", stdin="the cat\nna\u00efve \u732b\n/quit\n")
     same(other, "llmir-chat", bundle, "-p", TEXT, "--raw", "--greedy", "-n", 8, "--kv", "q8", "--threads", 1)
     schema = e2e.WORK / "cross.schema"
@@ -75,7 +78,8 @@ def chat_tiny(other):
 
 def programs(other):
     """The other programs, and the figures of a chat."""
-    bundle = e2e.tiny_bundle("llama", name="cross-programs")
+    bundle = cross.bundle_for_all()
+    e2e.WORK.mkdir(parents=True, exist_ok=True)
     ids = same(other, "llmir-tokenize", bundle, stdin="the cat\n  sat  on\nna\u00efve \u732b \U0001f408\n\nend")
     same(other, "llmir-tokenize", bundle, "--decode", stdin=ids)
     same(other, "llmir-inspect", bundle, "--json")
@@ -97,8 +101,9 @@ def programs(other):
 
 def wrong_use(other):
     """What is wrong ends with exit code 1 and one line that says it, as on this machine."""
-    whole = e2e.tiny_bundle("llama", "--target", "cpu:v3", name="cross-wrong")
+    whole = cross.tiny("qwen3", "Q4_1", "v3")
     data = whole.read_bytes()
+    e2e.WORK.mkdir(parents=True, exist_ok=True)
     truncated, noise, damaged = (e2e.WORK / f"cross-{name}.llmir" for name in ("truncated", "noise", "damaged"))
     truncated.write_bytes(data[: len(data) * 2 // 3])
     noise.write_bytes(b"no bundle at all" * 100)
@@ -124,23 +129,18 @@ def wrong_use(other):
     if usage.returncode != 2 or "--colour" not in usage.stderr:
         sys.exit(f"llmir-chat --colour: exit code {usage.returncode}, {usage.stderr}")
     # Code for another processor alone is passed over, and --stats says why.
-    if other.suffix == ".exe":
-        return  # Windows runs this processor's code
+    if other.runs_this_processor:
+        whole = cross.tiny("llama", "Q4_0", "aarch64-neon")
     same(other, "llmir-chat", whole, "-p", SUBJECT, "--raw", "--greedy", "-n", 8)
     stats = other.run("llmir-chat", whole, "-p", SUBJECT, "--raw", "--greedy", "-n", 1, "--stats").stderr
     if "built-in" not in stats or not re.search("the bundle's code is not used: the bundle has no code for this (device|processor)", stats):
-        sys.exit(f"a bundle with code for x86-64 alone: {stats}")
+        sys.exit(f"a bundle with code for another processor alone: {stats}")
 
 
 def chat_smollm2(other):
     if not e2e.SMOLLM2 or not os.path.isfile(e2e.SMOLLM2):
         skip("LLMIR_SMOLLM2_GGUF names no file")
-    e2e.WORK.mkdir(parents=True, exist_ok=True)
-    bundle = e2e.compile_model(e2e.SMOLLM2, e2e.WORK / "cross-smollm2.llmir")
-    try:
-        print(same(other, "llmir-chat", bundle, "-p", "The capital of France is", "--raw", "--greedy", "-n", 6))
-    finally:
-        bundle.unlink()
+    print(same(other, "llmir-chat", cross.smollm2(), "-p", "The capital of France is", "--raw", "--greedy", "-n", 6))
 
 
 CASES = {function.__name__: function for function in (chat_tiny, chat_smollm2, programs, wrong_use)}
@@ -148,7 +148,7 @@ CASES = {function.__name__: function for function in (chat_tiny, chat_smollm2, p
 
 def main():
     if "--" not in sys.argv or not set(cases := sys.argv[1 : sys.argv.index("--")]) <= set(CASES):
-        sys.exit(f"usage: check_cross.py CASE... -- FOLDER SUFFIX [EMULATOR-WORD...]   cases: {' '.join(CASES)}")
+        sys.exit(f"usage: check_cross.py CASE... -- FOLDER/*SUFFIX [EMULATOR-WORD...]   cases: {' '.join(CASES)}")
     if not (e2e.BIN / "llmirc").is_file():
         skip(f"{e2e.BIN / 'llmirc'} is not built: cmake --preset release")
     other = Other(*sys.argv[sys.argv.index("--") + 1 :])

@@ -2,35 +2,51 @@
 """One bundle for all processors: its code and the built-in kernels of a cross build, run under an emulator, give the bits of
 this machine.
 
-    check_processors.py FOLDER EMULATOR [argument...]     FOLDER: programs of the cross build, with logits_dump
+    check_processors.py one|all FOLDER/*SUFFIX EMULATOR [argument...]     FOLDER, SUFFIX: programs of the cross build, with logits_dump
 
-Environment as in e2e.py: LLMIR_BIN has llmirc and logits_dump of this machine. Every processor of the emulator runs the code of
-its level; the logits are those of AVX2 here, which test_kernel_* show to be those of AVX-512. Kernels without a fused
-multiply-add, plain C, are compared with plain C here."""
+Environment as in e2e.py: LLMIR_BIN has llmirc and logits_dump of this machine, LLMIR_MODELS keeps bundles (cross.py). `one`: a
+model of int4 weights whose bundle has code for every level; `all`: every layout of weights, and more ways to run. Every
+processor of the emulator runs the code of its level; the logits are those of AVX2 here, which test_kernel_* show to be those of
+AVX-512. Kernels without a fused multiply-add, plain C, are compared with plain C here."""
 
 import os
 import pathlib
 import subprocess
 import sys
+import typing
 import unittest
 
+import cross
 import e2e
-import make_tiny_gguf
 
-FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 2 else None
-EMULATOR = sys.argv[2:]
-PLAIN, AVX2 = 1, 0x103  # limits of the level
+ALL = sys.argv[1:2] == ["all"]
+PATTERN = sys.argv[2] if len(sys.argv) > 3 else None
+EMULATOR = sys.argv[3:]
+PLAIN, SSE4, AVX2 = 1, 0x102, 0x103  # limits of the level
 
-# Name of the emulator -> (processor that it is told to be, level whose code it must take). RISC-V: registers of either length.
-PROCESSORS = {
-    "qemu-aarch64": (("cortex-a57", "aarch64-neon"), ("cortex-a76", "aarch64-dotprod"), ("max", "aarch64-i8mm")),
-    "qemu-arm": (("cortex-a7", "armv7-neon"), ("max", "armv7-neon")),
-    "qemu-riscv64": (("rv64,v=true,vlen=128", "rv64gcv"), ("rv64,v=true,vlen=256", "rv64gcv")),
+
+class Way(typing.NamedTuple):
+    """A processor that the emulator is told to be, options there, the level whose code is taken, the level here."""
+
+    processor: typing.Optional[str]
+    options: tuple
+    level: str
+    limit: int
+
+
+# By the name of the emulator. RISC-V: registers of either length. Wine runs this machine's processor.
+WAYS = {
+    "qemu-aarch64": (Way("cortex-a57", (), "aarch64-neon", AVX2), Way("cortex-a76", (), "aarch64-dotprod", AVX2),
+                     Way("max", (), "aarch64-i8mm", AVX2)),
+    "qemu-arm": (Way("cortex-a7", (), "armv7-neon", AVX2), Way("max", (), "armv7-neon", AVX2)),
+    "qemu-riscv64": (Way("rv64,v=true,vlen=128", (), "rv64gcv", AVX2), Way("rv64,v=true,vlen=256", (), "rv64gcv", AVX2)),
+    "wine": (Way(None, ("--level", SSE4), "x86-64-v2", SSE4), Way(None, ("--level", AVX2), "x86-64-v3", AVX2)),
+    "node": (Way(None, (), "", PLAIN),),  # takes no code
 }
-# Processors of the same kind without a level: the built-in portable kernels run, and the reason is told.
+# Processors without a level: the built-in portable kernels run, and the reason is told.
 WITHOUT = {"qemu-arm": ("cortex-a9",), "qemu-riscv64": ("rv64",)}
 
-# Every weight layout, heads of odd sizes, windows and soft caps; options of llmirc and of the run.
+# Every weight layout, heads of odd sizes, windows and soft caps; options of llmirc.
 MODELS = {
     "q4": ("llama-odd", "Q4_0", ()),
     "q4-minima": ("llama", "Q4_1", ()),
@@ -41,6 +57,12 @@ MODELS = {
 }
 RUNS = (("--chunk", 19), ("--chunk", 1, "--kv", 2), ("--kv", 3))
 IDS = " ".join(str(5 + i * 37 % 250) for i in range(40))
+
+
+def kind_of_emulator():
+    """Its name; words before it set its environment."""
+    names = (pathlib.Path(word).name.removesuffix("-static") for word in EMULATOR)
+    return next((name for name in ({"wine64": "wine", "nodejs": "node"}.get(name, name) for name in names) if name in WAYS), None)
 
 
 def dump(command, bundle, *options, processor=None):
@@ -55,15 +77,16 @@ def dump(command, bundle, *options, processor=None):
 class Processors(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.kind = pathlib.Path(EMULATOR[0]).name.removesuffix("-static")
+        cls.kind = kind_of_emulator()
         cls.here = [e2e.BIN / "logits_dump"]
-        cls.there = [*EMULATOR, FOLDER / "logits_dump"]
-        e2e.WORK.mkdir(parents=True, exist_ok=True)
-        cls.bundles = {}
-        for name, (shape, kind, options) in MODELS.items():
-            source = make_tiny_gguf.write(e2e.WORK / f"{name}.gguf", shape, kind)
-            target = "all" if name == "q4" else cls.kind.removeprefix("qemu-")
-            cls.bundles[name] = e2e.compile_model(source, e2e.WORK / f"{name}.llmir", "--target", f"cpu:{target}", *options)
+        emulator = list(EMULATOR)
+        if "-cpu" in emulator:  # it would win over the processor of each way
+            del emulator[emulator.index("-cpu") : emulator.index("-cpu") + 2]
+        cls.there = [*emulator, PATTERN.replace("*", "logits_dump")]
+        cls.bundles = {"q4": cross.bundle_for_all()}
+        for name, (shape, quantization, options) in MODELS.items() if ALL else ():
+            levels = {"wine": "x86-64", "node": "none"}.get(cls.kind, cls.kind.removeprefix("qemu-"))
+            cls.bundles.setdefault(name, cross.tiny(shape, quantization, levels, *options))
 
     def compare(self, name, options, level, processor, *there):
         want, _ = dump(self.here, self.bundles[name], "--level", level, "--no-code", *options)
@@ -73,18 +96,19 @@ class Processors(unittest.TestCase):
         return said
 
     def test_code_of_each_level_gives_the_bits_of_this_machine(self):
-        for processor, level in PROCESSORS[self.kind]:
-            for name in MODELS:
-                for options in RUNS if name == "q4" else RUNS[:1]:
-                    with self.subTest(processor=processor, model=name, options=options):
-                        self.assertIn(f"bundle {level}", self.compare(name, options, AVX2, processor))
+        for way in WAYS[self.kind]:
+            for name in self.bundles:
+                for options in RUNS if ALL and name == "q4" else RUNS[:1]:
+                    with self.subTest(way=way, model=name, options=options):
+                        said = self.compare(name, options, way.limit, way.processor, *way.options)
+                        self.assertIn(f"bundle {way.level}" if way.level else "built-in portable", said)
 
     def test_built_in_kernels_give_the_bits_of_this_machine(self):
-        for processor, level in PROCESSORS[self.kind]:
-            for name in ("q4", "wide", "f16"):
-                with self.subTest(processor=processor, model=name):
-                    _, said = dump(self.there, self.bundles[name], "--no-code", processor=processor)
-                    self.compare(name, (), PLAIN if "portable" in said else AVX2, processor, "--no-code")
+        for way in WAYS[self.kind]:
+            for name in set(self.bundles) & {"q4", "wide", "f16"}:
+                with self.subTest(way=way, model=name):
+                    _, said = dump(self.there, self.bundles[name], "--no-code", *way.options, processor=way.processor)
+                    self.compare(name, (), PLAIN if "portable" in said else way.limit, way.processor, "--no-code", *way.options)
 
     def test_processor_without_a_level_runs_the_portable_kernels(self):
         for processor in WITHOUT.get(self.kind, ()):
@@ -94,9 +118,9 @@ class Processors(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if FOLDER is None:
+    if PATTERN is None or sys.argv[1] not in ("one", "all"):
         sys.exit(__doc__)
-    if pathlib.Path(EMULATOR[0]).name.removesuffix("-static") not in PROCESSORS or not (e2e.BIN / "llmirc").exists():
-        print(f"skipped: {EMULATOR[0]} is no emulator known here, or {e2e.BIN} has no llmirc")
+    if kind_of_emulator() is None or not (e2e.BIN / "llmirc").exists():
+        print(f"skipped: no emulator known here in {EMULATOR}, or {e2e.BIN} has no llmirc")
         sys.exit(77)
     unittest.main(argv=sys.argv[:1], verbosity=2)

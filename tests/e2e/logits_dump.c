@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/system.h"
 #include "llmir.h"
 
 typedef struct dump_options {
@@ -143,6 +144,7 @@ static int run(const dump_options_t* options,
 
 int main(int argc, char** argv) {
     dump_options_t options;
+    system_begin(&argc, &argv);
     if (!parse_options(argc, argv, &options)) {
         fprintf(stderr,
                 "usage: logits_dump BUNDLE [--threads N] [--chunk N] [--level L] [--kv 0|1] "

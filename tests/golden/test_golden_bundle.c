@@ -21,7 +21,7 @@ static golden_t open_golden(uint32_t cpu_level_max, uint32_t runtime_flags) {
     llmir_runtime_options_t options = LLMIR_RUNTIME_OPTIONS_INIT;
     llmir_model_options_t model_options = LLMIR_MODEL_OPTIONS_INIT;
     golden_t golden = {NULL, NULL};
-    options.thread_count = 2;
+    options.thread_count = TEST_THREADS(2);
     options.cpu_level_max = cpu_level_max;
     options.flags = runtime_flags;
     model_options.flags = LLMIR_MODEL_VERIFY;

@@ -44,7 +44,11 @@ static void test_format_text_and_pointers_are_those_of_snprintf(void** state) {
     CHECK_FORMAT("tensor '%s': %c%c 100%%", "blk.3.attn_q", 'o', 'k');
     CHECK_FORMAT("%.3s|%.0s|%.100s", "abcdef", "abc", "short");
     CHECK_FORMAT("%.*s|%.*s", 2, "abcdef", -1, "all of it");
-    CHECK_FORMAT("%p", (void*)&there);
+    /* C libraries differ in how they write pointers. */
+    char number[32], pointer[32];
+    (void)snprintf(number, sizeof number, "%#llx", (unsigned long long)(uintptr_t)&there);
+    assert_true(llmir_format(pointer, sizeof pointer, "%p", (void*)&there));
+    assert_string_equal(pointer, number);
     CHECK_FORMAT("no conversion");
 }
 

@@ -365,7 +365,7 @@ static llmir_status_t attempt(const llmir_allocator_t* allocator,
     llmir_session_t* child = NULL;
     int32_t ids[4 * WINDOW];
     options.allocator = *allocator;
-    options.thread_count = 2;
+    options.thread_count = TEST_THREADS(2);
     tiny_ids(1, VOCAB, ids, 4 * WINDOW);
     llmir_status_t status = llmir_runtime_create(&options, &runtime, error);
     if (status == LLMIR_STATUS_OK) {

@@ -167,8 +167,6 @@ Error Compilation::addVulkanCode() {
 }
 
 Error Compilation::writeBundle() {
-  if (Error error = checkBundlePath(options.output))
-    return error;
   auto packer = WeightPacker::create(model, program.tensors);
   if (!packer)
     return packer.takeError();

@@ -54,8 +54,10 @@ LLMIR_VEC v16f v16_mul(v16f x, v16f y) {
 LLMIR_VEC v16f v16_div(v16f x, v16f y) {
     LLMIR_V16_LANES(v16f, x.lane[i] / y.lane[i]);
 }
+/* On firmware's processors one instruction; elsewhere rounded twice, as in v16f_portable.h, even
+ * where the processor has one, so that the portable level has the same bits everywhere. */
 LLMIR_VEC float small_fma(float x, float y, float z) {
-#if defined(LLMIR_KERNEL_EXACT_FMA) || defined(__ARM_FEATURE_FMA)
+#if defined(LLMIR_KERNEL_EXACT_FMA) || (defined(__ARM_FEATURE_FMA) && __ARM_ARCH_PROFILE == 'M')
     return __builtin_fmaf(x, y, z);
 #else
     return x * y + z;
