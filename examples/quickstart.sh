@@ -18,7 +18,7 @@ build_programs() {
     if [ ! -f $build/build.ninja ]; then
         install_packages $RUNTIME_PACKAGES $COMPILER_PACKAGES libedit-dev python3-pip ca-certificates
         cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLLMIR_BUILD_COMPILER=ON \
-            -DLLMIR_BUILD_TESTS=OFF >$build.log 2>&1 || { tail -n 30 $build.log >&2; exit 1; }
+            -DLLMIR_KERNEL_PROCESSORS=host -DLLMIR_BUILD_TESTS=OFF >$build.log 2>&1 || { tail -n 30 $build.log >&2; exit 1; }
         mv $build.log $build/configure.log
         echo "building (some minutes the first time) ..." >&2
     fi

@@ -122,7 +122,7 @@ for name in "$@"; do
     echo "== $name"
     case $name in
     quickstart) quickstart_stage ;;
-    fuzz) sh tests/fuzz/run_fuzzers.sh 15 ;;
+    fuzz) sh tests/fuzz/run_fuzzers.sh 30 ;;
     cross) cross_stage ;;
     cross-slow) cross_slow_stage ;;
     *) preset_stage "$name" ;;

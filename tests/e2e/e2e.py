@@ -21,6 +21,14 @@ def run(program, *arguments, stdin="", **options):
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, **options)
 
 
+def has_vnni():
+    """Whether x86-64-v4-vnni code may run here; unknown is yes."""
+    try:
+        return "avx512_vnni" in pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return True
+
+
 def compile_model(source, out, *options):
     WORK.mkdir(parents=True, exist_ok=True)
     result = run("llmirc", source, "-o", out, "--quiet", *options)

@@ -122,6 +122,10 @@ Expected<WrittenBundle> BundleWriter::write(StringRef path, const ObjectFrame *f
   return bundle;
 }
 
+Error checkBundlePath(StringRef path) {
+  return AtomicFile::create(path).takeError(); // its temporary file goes away with it
+}
+
 std::vector<uint8_t> renderModelSection(const ModelConfig &config, uint32_t contextCount,
                                         uint64_t parameterCount) {
   llmir_model_record_t record = {};

@@ -2,6 +2,8 @@
 #include "PrepareKernels.h"
 #include "KernelTarget.h"
 
+#include "llvm/ADT/SCCIterator.h"
+#include "llvm/Analysis/CallGraph.h"
 #include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
@@ -27,6 +29,32 @@ void addSimplification(FunctionPassManager &passes) {
 
 bool isKernel(const GlobalValue &global) { return global.getName().starts_with("llmir_kernel_"); }
 
+/// The functions that kernels are made of, each after those that it calls.
+std::vector<Function *> helpersFromLeaves(Module &kernels) {
+  std::vector<Function *> helpers;
+  CallGraph calls(kernels);
+  for (auto component = scc_begin(&calls); !component.isAtEnd(); ++component)
+    for (CallGraphNode *node : *component)
+      if (Function *function = node->getFunction())
+        if (!function->isDeclaration() && !isKernel(*function))
+          helpers.push_back(function);
+  return helpers;
+}
+
+/// Unrolls the loops that helpers have themselves while the helpers are small: each unrolling looks
+/// at all instructions of the loops around, so that the 2,500 loops of attention, inlined, would
+/// take a minute and a half instead of five seconds.
+void unrollHelpers(Module &kernels, KernelAnalyses &analyses) {
+  FunctionPassManager unroll;
+  unroll.addPass(PromotePass());
+  addFullUnrolling(unroll);
+  for (Function *helper : helpersFromLeaves(kernels)) {
+    inlineCalls(*helper);
+    unroll.run(*helper, analyses.function);
+    analyses.function.clear(*helper, helper->getName());
+  }
+}
+
 } // namespace
 
 Error prepareKernels(Module &kernels, TargetMachine &machine) {
@@ -34,6 +62,7 @@ Error prepareKernels(Module &kernels, TargetMachine &machine) {
   for (Function &function : kernels)
     function.removeFnAttr(Attribute::NoInline); // it keeps the runtime's library small
   KernelAnalyses analyses(machine);
+  unrollHelpers(kernels, analyses);
   FunctionPassManager simplify;
   addSimplification(simplify);
   addFullUnrolling(simplify);

@@ -167,6 +167,8 @@ Error Compilation::addVulkanCode() {
 }
 
 Error Compilation::writeBundle() {
+  if (Error error = checkBundlePath(options.output))
+    return error;
   auto packer = WeightPacker::create(model, program.tensors);
   if (!packer)
     return packer.takeError();

@@ -160,11 +160,13 @@ template <typename ELFT> void checkForeignImage(const CpuCode &code, unsigned ma
 
 /// Code for other processors is made here and run under emulators: tests/e2e/check_processors.py.
 void test_cpu_codegen_other_processors_get_images_of_theirs(void **state) {
+  if (levelsOf(/*isHost=*/false).empty())
+    skip(); // LLMIR_KERNEL_PROCESSORS left them out
   std::vector<KernelVariant> variants;
   for (size_t i = 0; i < fixture(state).cases.size(); i += 6) // some of each kernel
     variants.push_back(fixture(state).cases[i].variant);
   std::vector<CpuCode> codes = compile(variants, {}, /*isHost=*/false);
-  assert_int_equal(codes.size(), 5);
+  assert_int_equal(codes.size(), levelsOf(/*isHost=*/false).size());
   for (const CpuCode &code : codes) {
     if (code.level == LLMIR_CPU_LEVEL_ARMV7_NEON)
       checkForeignImage<object::ELF32LE>(code, ELF::EM_ARM);

@@ -54,7 +54,7 @@ set(LLMIR_CPU_KERNEL_RISCV64_LEVELS rv64gcv)
 set(LLMIR_CPU_KERNEL_LEVEL_rv64gcv LLMIR_CPU_LEVEL_RV64GCV)
 set(LLMIR_CPU_KERNEL_FLAGS_rv64gcv -march=rv64gcv -mabi=lp64d)
 
-# What llmirc has kernels for: processors, their levels and the triples of their bitcode.
+# What llmirc has kernels for, unless its build wants fewer: processors, their levels and the triples of their bitcode.
 set(LLMIR_CPU_KERNEL_PROCESSORS X86_64 AARCH64 ARM RISCV64)
 set(LLMIR_CPU_KERNEL_TRIPLE_X86_64 x86_64-unknown-linux-gnu)
 set(LLMIR_CPU_KERNEL_TRIPLE_AARCH64 aarch64-unknown-linux-gnu)

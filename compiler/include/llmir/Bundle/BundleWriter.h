@@ -74,6 +74,9 @@ private:
   std::vector<Section> sections;
 };
 
+/// Whether a bundle could be written to `path`: known before the minutes that making it may take.
+llvm::Error checkBundlePath(llvm::StringRef path);
+
 /// The MODEL section. `contextCount` is that of the plan; `parameterCount` counts source elements.
 std::vector<uint8_t> renderModelSection(const ModelConfig &config, uint32_t contextCount,
                                         uint64_t parameterCount);
