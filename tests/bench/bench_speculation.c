@@ -12,6 +12,7 @@
 #include "common/open.h"
 
 #define ROUNDS 5u
+#define GUESSES 8u /* at once, at most: as llmir-chat does */
 #define MAX_PROMPT 8192u
 #define MAX_ANSWER 4096u
 
@@ -84,7 +85,7 @@ static llmir_status_t run_way(bench_t* bench, uint32_t way, uint32_t round, llmi
         status = llmir_session_create(bench->draft.model, NULL, &options, &options.draft, error);
     }
     options.speculation = way_options[way];
-    pool_options.guess_tokens = way == PLAIN ? 0 : LLMIR_MAX_GUESS_TOKENS;
+    pool_options.guess_tokens = way == PLAIN ? 0u : GUESSES;
     if (status == LLMIR_STATUS_OK) {
         status = llmir_pool_create(bench->opened.model, &pool_options, &pool, error);
     }
