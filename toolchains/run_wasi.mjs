@@ -15,5 +15,10 @@ for (const entry of readdirSync("/", { withFileTypes: true })) {
     }
 }
 const wasi = new WASI({ version: "preview1", args: [program, ...rest], env: process.env, preopens, returnOnExit: true });
+// WebAssembly hands 32-bit numbers over as signed ones, of which Node takes descriptors and addresses beyond 2 GiB for wrong.
+const functions = {};
+for (const [name, call] of Object.entries(wasi.wasiImport)) {
+    functions[name] = (...values) => call(...values.map((value) => (typeof value === "number" ? value >>> 0 : value)));
+}
 const module = new WebAssembly.Module(readFileSync(program));
-process.exitCode = wasi.start(new WebAssembly.Instance(module, wasi.getImportObject()));
+process.exitCode = wasi.start(new WebAssembly.Instance(module, { wasi_snapshot_preview1: functions }));
