@@ -100,7 +100,7 @@ for name in ceil cos exp exp2 fabs floor fma fmax fmin ldexp log log2 nearbyint 
     printf '%s\n%sf\n' $name $name
 done >>"$work/allowed"
 # Of compilers for processors that lack an instruction or have several: atomics, division, conversions, instruction caches.
-"$nm" -u "$library" 2>/dev/null | awk '$2 ~ /^(__aarch64_(cas|ldadd|swp)[0-9]_[a-z_]+|__aeabi_[a-z0-9_]+|__clear_cache)$/ { print $2 }' >>"$work/allowed"
+"$nm" -u "$library" 2>/dev/null | awk '$2 ~ /^(__aarch64_(cas|ldadd|swp)[0-9]_[a-z_]+|__aeabi_[a-z0-9_]+|__clear_cache|__riscv_flush_icache)$/ { print $2 }' >>"$work/allowed"
 sort -u -o "$work/allowed" "$work/allowed"
 
 "$nm" -g --defined-only "$library" 2>/dev/null | awk 'NF == 3 && $3 !~ /^(__odr_asan|___asan_globals_registered)/ { print $3 }' | sort >"$work/defined"
