@@ -8,7 +8,7 @@
 #   vulkan   the release preset with the Vulkan target, on Mesa's lavapipe
 #   cross    builds for other systems, run by emulators; it compares them with the programs of the stage `release`. A skipped test
 #            that tests/skips.txt does not know fails the stage; other stages skip what the processor lacks.
-#   cross-slow   their slow tests: kernels, chats with SmolLM2, all layouts of weights, what computes much; hours under qemu
+#   cross-slow   their slow tests: kernels, all layouts of weights, what computes much, which is slow under qemu
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
 set -eu
