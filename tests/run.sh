@@ -6,7 +6,7 @@
 #
 # Further stages, not yet in CI's time:
 #   vulkan   the release preset with the Vulkan target, on Mesa's lavapipe
-#   cross    builds for other systems, run by emulators; it compares them with the programs of the stage `release`. A skipped test
+#   cross    builds for other systems, run by emulators: ten minutes of a core beside the stage `release`; it compares them with the programs of the stage `release`. A skipped test
 #            that tests/skips.txt does not know fails the stage; other stages skip what the processor lacks.
 #   cross-slow   their slow tests: kernels, all layouts of weights, what computes much, which is slow under qemu
 #
