@@ -6,8 +6,9 @@
 #
 # Further stages, not yet in CI's time:
 #   vulkan   the release preset with the Vulkan target, on Mesa's lavapipe
-#   cross    builds for other systems, run by emulators: ten minutes of a core beside the stage `release`; it compares them with the programs of the stage `release`. A skipped test
-#            that tests/skips.txt does not know fails the stage; other stages skip what the processor lacks.
+#   cross    builds for other systems, run by emulators: ten minutes of a core beside the stage `release`, with whose programs it
+#            compares them. A skipped test that tests/skips.txt does not know fails the stage; other stages skip what the processor
+#            lacks.
 #   cross-slow   their slow tests: kernels, all layouts of weights, what computes much, which is slow under qemu
 #
 # Slow tests (label `slow`) are left out: ctest --test-dir build-release -L slow runs them.
