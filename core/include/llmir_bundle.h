@@ -673,18 +673,16 @@ typedef enum llmir_gpu_word {
 #define LLMIR_GPU_BATCH_BINDING 6u
 #define LLMIR_GPU_BINDING_COUNT 7u
 
-/* What a device is tuned like. */
-typedef enum llmir_gpu_class {
-    LLMIR_GPU_CLASS_ANY = 0,
-    LLMIR_GPU_CLASS_SOFTWARE = 1, /* subgroups are a processor's vector registers */
-    LLMIR_GPU_CLASS_PARALLEL = 2, /* thousands of threads at once */
-} llmir_gpu_class_t;
-
 /* Levels of Vulkan code: what a module needs beyond Vulkan 1.1. */
 typedef enum llmir_vulkan_level {
     LLMIR_VULKAN_LEVEL_BASE = 0x101,
     LLMIR_VULKAN_LEVEL_DOT = 0x102, /* 16-bit floats and integers, packed integer dot products */
+    LLMIR_VULKAN_LEVEL_SOFTWARE =
+        0x103, /* the same, for devices that are programs on a processor */
 } llmir_vulkan_level_t;
+
+/* Level of HIP code for one chip: 0x90a is gfx90a. No chip runs another one's code. */
+#define LLMIR_GPU_LEVEL_HIP(gfx) ((uint32_t)(gfx) << 8)
 
 typedef struct llmir_gpu_image {
     uint32_t record_bytes;
@@ -701,12 +699,12 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_image_t, 32);
 typedef struct llmir_gpu_function {
     uint32_t threads;
     uint32_t grid_x;
-    uint32_t rows;         /* rows of the dispatch that a workgroup takes */
-    uint32_t rows_min;     /* of a dispatch, for which it is meant */
-    uint32_t weight_rows;  /* weight rows that a workgroup along x takes; 0: not a share of them */
-    uint32_t kv_type;      /* llmir_kv_storage_t, LLMIR_GPU_ANY: no cache, or any */
-    uint32_t device_class; /* llmir_gpu_class_t */
-    uint32_t next;         /* 1 + index of another function of the variant; 0: none */
+    uint32_t rows;        /* rows of the dispatch that a workgroup takes */
+    uint32_t rows_min;    /* of a dispatch, for which it is meant */
+    uint32_t weight_rows; /* weight rows that a workgroup along x takes; 0: not a share of them */
+    uint32_t kv_type;     /* llmir_kv_storage_t, LLMIR_GPU_ANY: no cache, or any */
+    uint32_t reserved;
+    uint32_t next; /* 1 + index of another function of the variant; 0: none */
 } llmir_gpu_function_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_function_t, 32);
 

@@ -79,22 +79,38 @@ const char* inspect_layout_name(uint32_t layout) {
 }
 
 const char* inspect_level_name(uint32_t target, uint32_t level) {
+    enum {
+        CPU = LLMIR_SECTION_TARGET_CPU,
+        VULKAN = LLMIR_SECTION_TARGET_VULKAN,
+        CUDA = LLMIR_SECTION_TARGET_CUDA,
+        HIP = LLMIR_SECTION_TARGET_HIP,
+    };
     static const struct {
+        uint32_t target;
         uint32_t level;
         const char* name;
     } levels[] = {
-        {LLMIR_CPU_LEVEL_X86_64_V2, "x86-64-v2"},
-        {LLMIR_CPU_LEVEL_X86_64_V3, "x86-64-v3"},
-        {LLMIR_CPU_LEVEL_X86_64_V4_VNNI, "x86-64-v4-vnni"},
-        {LLMIR_CPU_LEVEL_AARCH64, "aarch64-neon"},
-        {LLMIR_CPU_LEVEL_AARCH64_DOTPROD, "aarch64-dotprod"},
-        {LLMIR_CPU_LEVEL_AARCH64_I8MM, "aarch64-i8mm"},
-        {LLMIR_CPU_LEVEL_ARMV7_NEON, "armv7-neon"},
-        {LLMIR_CPU_LEVEL_RV64GCV, "rv64gcv"},
+        {CPU, LLMIR_CPU_LEVEL_X86_64_V2, "x86-64-v2"},
+        {CPU, LLMIR_CPU_LEVEL_X86_64_V3, "x86-64-v3"},
+        {CPU, LLMIR_CPU_LEVEL_X86_64_V4_VNNI, "x86-64-v4-vnni"},
+        {CPU, LLMIR_CPU_LEVEL_AARCH64, "aarch64-neon"},
+        {CPU, LLMIR_CPU_LEVEL_AARCH64_DOTPROD, "aarch64-dotprod"},
+        {CPU, LLMIR_CPU_LEVEL_AARCH64_I8MM, "aarch64-i8mm"},
+        {CPU, LLMIR_CPU_LEVEL_ARMV7_NEON, "armv7-neon"},
+        {CPU, LLMIR_CPU_LEVEL_RV64GCV, "rv64gcv"},
+        {VULKAN, LLMIR_VULKAN_LEVEL_BASE, "vulkan"},
+        {VULKAN, LLMIR_VULKAN_LEVEL_DOT, "vulkan-dot"},
+        {VULKAN, LLMIR_VULKAN_LEVEL_SOFTWARE, "vulkan-software"},
+        {CUDA, 75, "cuda sm_75"},
+        {HIP, LLMIR_GPU_LEVEL_HIP(0x906), "hip gfx906"},
+        {HIP, LLMIR_GPU_LEVEL_HIP(0x90a), "hip gfx90a"},
+        {HIP, LLMIR_GPU_LEVEL_HIP(0x942), "hip gfx942"},
+        {HIP, LLMIR_GPU_LEVEL_HIP(0x1030), "hip gfx1030"},
+        {HIP, LLMIR_GPU_LEVEL_HIP(0x1100), "hip gfx1100"},
+        {HIP, LLMIR_GPU_LEVEL_HIP(0x1201), "hip gfx1201"},
     };
-    for (size_t i = 0; target == LLMIR_SECTION_TARGET_CPU && i < sizeof(levels) / sizeof(levels[0]);
-         ++i) {
-        if (levels[i].level == level) {
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); ++i) {
+        if (levels[i].target == target && levels[i].level == level) {
             return levels[i].name;
         }
     }

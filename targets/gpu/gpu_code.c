@@ -125,16 +125,13 @@ uint32_t llmir_gpu_code_entry(const llmir_gpu_code_t* code, uint32_t variant) {
 
 uint32_t llmir_gpu_code_choose(const llmir_gpu_code_t* code,
                                uint32_t variant,
-                               uint32_t device_class,
                                uint32_t kv_type,
                                uint32_t rows) {
     uint32_t best = LLMIR_GPU_ANY;
     uint32_t best_rows = 0;
     for (uint32_t next = llmir_gpu_code_entry(code, variant) + 1u; next != 0;) {
         const llmir_gpu_function_t f = llmir_gpu_code_function(code, next - 1u);
-        const int fits =
-            (f.device_class == LLMIR_GPU_CLASS_ANY || f.device_class == device_class) &&
-            (f.kv_type == LLMIR_GPU_ANY || f.kv_type == kv_type) && f.rows_min <= rows;
+        const int fits = (f.kv_type == LLMIR_GPU_ANY || f.kv_type == kv_type) && f.rows_min <= rows;
         if (fits && f.rows_min >= best_rows) {
             best = next - 1u;
             best_rows = f.rows_min;

@@ -24,11 +24,10 @@ llmir_gpu_function_t llmir_gpu_code_function(const llmir_gpu_code_t* code, uint3
 /* The first function of a variant. */
 uint32_t llmir_gpu_code_entry(const llmir_gpu_code_t* code, uint32_t variant);
 
-/* The function of a variant for `rows` rows and a cache of `kv_type`, on a device of
- * `device_class`; LLMIR_GPU_ANY if there is none. */
+/* The function of a variant for `rows` rows and a cache of `kv_type`; LLMIR_GPU_ANY if there is
+ * none. */
 uint32_t llmir_gpu_code_choose(const llmir_gpu_code_t* code,
                                uint32_t variant,
-                               uint32_t device_class,
                                uint32_t kv_type,
                                uint32_t rows);
 

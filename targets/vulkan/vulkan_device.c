@@ -191,7 +191,10 @@ static llmir_status_t create_logical(llmir_vulkan_device_t* device, llmir_error_
     device->api.vkGetPhysicalDeviceFeatures2(device->physical, &features);
     const int has_level = has_extensions && dot.shaderIntegerDotProduct && halves.shaderFloat16 &&
                           features.features.shaderInt16;
-    device->level = has_level ? LLMIR_VULKAN_LEVEL_DOT : LLMIR_VULKAN_LEVEL_BASE;
+    const int is_software = device->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    device->level = !has_level    ? LLMIR_VULKAN_LEVEL_BASE
+                    : is_software ? LLMIR_VULKAN_LEVEL_SOFTWARE
+                                  : LLMIR_VULKAN_LEVEL_DOT;
     /* Nothing but what the kernels use is asked for. */
     memset(&features.features, 0, sizeof features.features);
     features.features.shaderInt16 = (VkBool32)has_level;
@@ -250,8 +253,6 @@ static void describe(llmir_vulkan_device_t* device) {
     device->api.vkGetPhysicalDeviceMemoryProperties(device->physical, &device->memory_properties);
     device->is_unified =
         type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || type == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    device->device_class =
-        type == VK_PHYSICAL_DEVICE_TYPE_CPU ? LLMIR_GPU_CLASS_SOFTWARE : LLMIR_GPU_CLASS_PARALLEL;
     device->limits.binding_bytes = limits->maxStorageBufferRange;
     device->limits.chunk_bytes = maintenance.maxMemoryAllocationSize;
     (void)snprintf(device->name, sizeof device->name, "vulkan: %s", device->properties.deviceName);

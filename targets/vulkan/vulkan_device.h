@@ -37,9 +37,8 @@ typedef struct llmir_vulkan_device {
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceMemoryProperties memory_properties;
     llmir_gpu_limits_t limits;
-    uint32_t level;        /* llmir_vulkan_level_t */
-    uint32_t device_class; /* llmir_gpu_class_t */
-    int is_unified;        /* host-visible memory is as good as any */
+    uint32_t level; /* llmir_vulkan_level_t */
+    int is_unified; /* host-visible memory is as good as any */
     VkCommandPool command_pool;
     llmir_vulkan_frame_t frames[LLMIR_VULKAN_FRAMES];
     uint32_t next_frame;
@@ -68,7 +67,7 @@ typedef struct llmir_vulkan_program {
     uint32_t chunk_count;
     llmir_gpu_step_t* steps; /* [step_count] */
     uint32_t step_count;
-    VkPipeline* pipelines; /* [function_count]; null: not for this device */
+    VkPipeline* pipelines; /* [function_count] */
     VkDescriptorSet* sets; /* [step_count] */
     VkShaderModule module;
     VkDescriptorSetLayout set_layout;

@@ -152,11 +152,7 @@ static llmir_status_t create_pipelines(llmir_vulkan_program_t* program, llmir_er
         device->api.vkCreateShaderModule(device->device, &module, NULL, &program->module),
         "creating a shader module");
     for (uint32_t i = 0; i < program->code.function_count; ++i) {
-        const llmir_gpu_function_t function = llmir_gpu_code_function(&program->code, i);
-        if (function.device_class == LLMIR_GPU_CLASS_ANY ||
-            function.device_class == device->device_class) {
-            LLMIR_TRY(create_pipeline(program, i, error));
-        }
+        LLMIR_TRY(create_pipeline(program, i, error));
     }
     return LLMIR_STATUS_OK;
 }
@@ -201,7 +197,9 @@ llmir_status_t llmir_vulkan_program_load(llmir_device_t* base,
     LLMIR_TRY(llmir_gpu_code_open(options, &code, error));
     LLMIR_TRY(allocate_program(device, options->plan, &code, &program, error));
     (void)snprintf(program->code_name, sizeof program->code_name, "bundle SPIR-V%s",
-                   options->code_level == LLMIR_VULKAN_LEVEL_DOT ? " with dot products" : "");
+                   options->code_level == LLMIR_VULKAN_LEVEL_SOFTWARE ? " for software"
+                   : options->code_level == LLMIR_VULKAN_LEVEL_DOT    ? " with dot products"
+                                                                      : "");
     llmir_status_t status = upload_weights(program, error);
     if (status == LLMIR_STATUS_OK) {
         status = create_layouts(program, error);

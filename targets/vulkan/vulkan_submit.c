@@ -188,8 +188,8 @@ static llmir_status_t record_step(llmir_vulkan_program_t* program,
     if (rows == 0) {
         return LLMIR_STATUS_OK;
     }
-    const uint32_t chosen = llmir_gpu_code_choose(
-        &program->code, step->variant, device->device_class, submission->batch->kv_type, rows);
+    const uint32_t chosen =
+        llmir_gpu_code_choose(&program->code, step->variant, submission->batch->kv_type, rows);
     if (chosen == LLMIR_GPU_ANY) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "dispatch %" PRIu32 ": the bundle has no function for this cache",

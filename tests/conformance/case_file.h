@@ -13,7 +13,7 @@
 #include "llmir_bundle.h"
 
 #define CASE_MAGIC 0x6573614bu
-#define CASE_MAX_CODES 4u
+#define CASE_MAX_CODES 8u
 
 typedef struct case_operand {
     uint32_t space; /* llmir_operand_space_t */
@@ -27,8 +27,10 @@ typedef struct case_operand {
 } case_operand_t;
 
 typedef struct case_code {
+    uint32_t target; /* llmir_section_target_t */
     uint32_t level;
     uint32_t bytes;
+    uint32_t reserved;
 } case_code_t;
 
 typedef struct case_header {

@@ -33,6 +33,7 @@ struct ExecToGpuPass : impl::ExecToGpuPassBase<ExecToGpuPass> {
     GpuTarget target;
     target.dot4 = dot4;
     target.halfFloats = halves;
+    target.isSoftware = software;
     target.pageTokens = static_cast<uint32_t>(program.getPageTokens());
     program.erase();
     for (TensorOp tensor : llvm::make_early_inc_range(module.getOps<TensorOp>()))

@@ -28,9 +28,10 @@ private:
 
   void place();
   Val score(Val position, Val sum);
-  Val scorePiece(Val piece);
+  Vals dotPair(Val keys, Val lanes);
+  Val scorePiece(Val first, Val end);
   void addPiece(Val piece, Vals &state);
-  Vals sumValues(Val piece);
+  Vals sumValues(Val first, Val begin, Val end);
   void storeOut(const Vals &state);
 
   KernelBuilder &k;
@@ -69,23 +70,25 @@ Val Attention::score(Val position, Val sum) {
   return p.window == 0 ? value : k.select(position < firstKey, nothing, value);
 }
 
-/// Leaves the scores of a piece in shared memory; returns the maximum of this thread's.
-Val Attention::scorePiece(Val piece) {
-  Val first = piece * pieceKeys;
+/// Products of the query with the keys of a pair of positions.
+Vals Attention::dotPair(Val keys, Val lanes) {
+  return k.loop(k.i32(0), k.i32(p.head_dim), k.i32(1), Vals{k.f32(0), k.f32(0)},
+                [&](Val d, Vals sums) {
+                  auto [even, odd] = places.loadKeys(keys, d, lanes);
+                  Val q = k.load(query, d);
+                  return Vals{k.fma(q, even, sums[0]), k.fma(q, odd, sums[1])};
+                });
+}
+
+/// Leaves the scores of keys [0, end) of a piece in shared memory; returns the maximum of this
+/// thread's.
+Val Attention::scorePiece(Val first, Val end) {
   Vals largest =
-      k.loop(k.thread(), k.i32(pieceKeys / 2), k.i32(threads),
+      k.loop(k.thread(), (end + 1) / 2, k.i32(threads),
              Vals{k.asFloat(k.i32(static_cast<int32_t>(0xff800000)))}, [&](Val pair, Vals state) {
                Val position = first + pair * 2;
-               // Keys behind the last have no page; they read those of the last one.
-               Val safe = k.umin(position, lastKey - 1);
-               Val keys = places.group(sequence, kvHead, safe).keys;
-               Val lanes = (safe % 16) / 2;
-               Vals sums = k.loop(k.i32(0), k.i32(p.head_dim), k.i32(1), Vals{k.f32(0), k.f32(0)},
-                                  [&](Val d, Vals sums) {
-                                    auto [even, odd] = places.loadKeys(keys, d, lanes);
-                                    Val q = k.load(query, d);
-                                    return Vals{k.fma(q, even, sums[0]), k.fma(q, odd, sums[1])};
-                                  });
+               Vals sums =
+                   dotPair(places.group(sequence, kvHead, position).keys, (position % 16) / 2);
                Val even = score(position, sums[0]), odd = score(position + 1, sums[1]);
                k.store(scores, pair * 2, even);
                k.store(scores, pair * 2 + 1, odd);
@@ -95,37 +98,41 @@ Val Attention::scorePiece(Val piece) {
 }
 
 /// Sums of exponential * value over the keys of a piece, for the pairs of elements of this thread.
-Vals Attention::sumValues(Val piece) {
-  Val first = piece * pieceKeys;
-  Val begin = k.select(first < firstKey, firstKey - first, k.i32(0));
-  Val end = k.umin(lastKey - first, k.i32(pieceKeys));
-  return k.loop(begin, end, k.i32(1), Vals(2 * kept(), k.f32(0)), [&](Val key, Vals sums) {
-    Val position = first + key;
-    Val values = places.group(sequence, kvHead, position).values;
-    Val weight = k.load(scores, key);
-    for (uint32_t i = 0; i < kept(); ++i) {
-      Val pair = k.umin(k.thread() + i * threads, k.i32(pairs() - 1));
-      auto [even, odd] = places.loadValues(values, position % 16, pair);
-      sums[2 * i] = k.fma(weight, even, sums[2 * i]);
-      sums[2 * i + 1] = k.fma(weight, odd, sums[2 * i + 1]);
-    }
-    return sums;
-  });
+/// Sixteen keys share a group; the exponentials of those that do not count are zero.
+Vals Attention::sumValues(Val first, Val begin, Val end) {
+  return k.loop(begin / 16, (end + 15) / 16, k.i32(1), Vals(2 * kept(), k.f32(0)),
+                [&](Val group, Vals sums) {
+                  Val values = places.group(sequence, kvHead, first + group * 16).values;
+                  for (uint32_t key = 0; key < 16; ++key) {
+                    Val weight = k.load(scores, group * 16 + key);
+                    for (uint32_t i = 0; i < kept(); ++i) {
+                      Val pair = k.umin(k.thread() + i * threads, k.i32(pairs() - 1));
+                      auto [even, odd] = places.loadValues(values, k.i32(key), pair);
+                      sums[2 * i] = k.fma(weight, even, sums[2 * i]);
+                      sums[2 * i + 1] = k.fma(weight, odd, sums[2 * i + 1]);
+                    }
+                  }
+                  return sums;
+                });
 }
 
 /// Merges a piece into `state`: maximum, sum of exponentials, sums of values.
 void Attention::addPiece(Val piece, Vals &state) {
-  Val pieceMax = k.maxThreads(scratch, scorePiece(piece));
+  Val first = piece * pieceKeys;
+  Val begin = k.select(first < firstKey, firstKey - first, k.i32(0));
+  Val end = k.umin(lastKey - first, k.i32(pieceKeys));
+  Val pieceMax = k.maxThreads(scratch, scorePiece(first, end));
   Val largest = k.fmax(state[0], pieceMax);
-  Vals sums =
-      k.loop(k.thread(), k.i32(pieceKeys), k.i32(threads), Vals{k.f32(0)}, [&](Val key, Vals sum) {
-        Val e = k.exp(k.load(scores, key) - largest);
-        k.store(scores, key, e);
-        return Vals{sum[0] + e};
-      });
+  Val whole = ((end + 15) / 16) * 16;
+  Vals sums = k.loop(k.thread(), whole, k.i32(threads), Vals{k.f32(0)}, [&](Val key, Vals sum) {
+    Val e = k.exp(k.load(scores, key) - largest);
+    e = k.select(key < end, e, k.f32(0));
+    k.store(scores, key, e);
+    return Vals{sum[0] + e};
+  });
   Val pieceSum = k.sumThreads(scratch, sums[0]);
   Val keep = k.exp(state[0] - largest);
-  Vals values = sumValues(piece);
+  Vals values = sumValues(first, begin, end);
   k.barrier(); // before the scores of the next piece
   state[0] = largest;
   state[1] = k.fma(state[1], keep, pieceSum);
@@ -160,15 +167,14 @@ void Attention::build() {
 } // namespace
 
 void buildAttention(VariantFunctions &out, const llmir_attention_params_t &p) {
-  for (const GpuTiles &tiles : gpuTiles())
-    for (uint32_t storage : gpuKvStorages()) {
-      llmir_gpu_function_t function = rowFunction(tiles.attentionThreads, p.q_heads);
-      function.kv_type = storage;
-      function.device_class = tiles.deviceClass;
-      out.begin(function, {0, 1, 2, batchBinding});
-      Attention(out.kernel, p, tiles.attentionThreads, storage).build();
-      out.kernel.end();
-    }
+  const uint32_t threads = gpuTiles(out.kernel.target()).attentionThreads;
+  for (uint32_t storage : gpuKvStorages()) {
+    llmir_gpu_function_t function = rowFunction(threads, p.q_heads);
+    function.kv_type = storage;
+    out.begin(function, {0, 1, 2, batchBinding});
+    Attention(out.kernel, p, threads, storage).build();
+    out.kernel.end();
+  }
 }
 
 } // namespace llmir::compiler

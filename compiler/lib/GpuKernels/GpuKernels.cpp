@@ -19,16 +19,16 @@ using namespace llvm;
 
 namespace llmir::compiler {
 
-ArrayRef<GpuTiles> gpuTiles() {
+const GpuTiles &gpuTiles(const GpuTarget &target) {
   // A software device runs a workgroup on one core, so it wants work for each thread; a parallel
   // one wants threads, and few tokens leave it too few without slices.
-  static const GpuTiles tiles[] = {
-      {LLMIR_GPU_CLASS_SOFTWARE, /*rowThreads=*/64, /*slices=*/1, /*vectorPanels=*/4,
-       /*matrixPanels=*/4, /*matrixTokens=*/4, /*matrixMin=*/2, /*attentionThreads=*/32},
-      {LLMIR_GPU_CLASS_PARALLEL, /*rowThreads=*/64, /*slices=*/8, /*vectorPanels=*/1,
-       /*matrixPanels=*/4, /*matrixTokens=*/8, /*matrixMin=*/5, /*attentionThreads=*/128},
-  };
-  return tiles;
+  static const GpuTiles software = {
+      /*slices=*/1,       /*vectorPanels=*/4, /*matrixPanels=*/4,
+      /*matrixTokens=*/4, /*matrixMin=*/2,    /*attentionThreads=*/32};
+  static const GpuTiles parallel = {
+      /*slices=*/8,       /*vectorPanels=*/1, /*matrixPanels=*/4,
+      /*matrixTokens=*/8, /*matrixMin=*/5,    /*attentionThreads=*/128};
+  return target.isSoftware ? software : parallel;
 }
 
 std::string gpuFunctionName(size_t function) { return "f" + std::to_string(function); }
@@ -46,7 +46,6 @@ llmir_gpu_function_t rowFunction(uint32_t threads, uint32_t gridX) {
   function.rows = 1;
   function.rows_min = 1;
   function.kv_type = LLMIR_GPU_ANY;
-  function.device_class = LLMIR_GPU_CLASS_ANY;
   return function;
 }
 
@@ -89,6 +88,11 @@ void buildVariant(VariantFunctions &out, const KernelVariant &variant) {
   }
 }
 
+template <typename T>
+void put(std::vector<uint8_t> &bytes, size_t offset, const T *from, size_t n) {
+  std::memcpy(bytes.data() + offset, from, n * sizeof(T));
+}
+
 } // namespace
 
 Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module, ArrayRef<KernelVariant> variants,
@@ -114,6 +118,36 @@ Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module, ArrayRef<KernelVa
   if (mlir::failed(mlir::verify(module)))
     return createStringError(inconvertibleErrorCode(), "GPU kernels: invalid module");
   return result;
+}
+
+std::vector<uint8_t> makeGpuSection(const GpuFunctions &module, ArrayRef<uint8_t> binary,
+                                    const GpuCodeOptions &options) {
+  llmir_gpu_image_t image = {};
+  image.record_bytes = sizeof image;
+  image.function_count = static_cast<uint32_t>(module.functions.size());
+  image.function_offset = sizeof image;
+  image.binary_offset =
+      static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
+  image.binary_bytes = static_cast<uint32_t>(binary.size());
+
+  llmir_code_record_t record = {};
+  record.record_bytes = sizeof record;
+  record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
+  record.entry_count = static_cast<uint32_t>(module.entries.size());
+  record.entry_offset = sizeof record;
+  record.image_offset = alignTo(sizeof record + module.entries.size() * sizeof(uint32_t),
+                                LLMIR_BUNDLE_SECTION_ALIGNMENT);
+  record.image_bytes = image.binary_offset + binary.size();
+  std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
+
+  std::vector<uint8_t> section(record.image_offset + record.image_bytes);
+  put(section, 0, &record, 1);
+  put(section, record.entry_offset, module.entries.data(), module.entries.size());
+  put(section, record.image_offset, &image, 1);
+  put(section, record.image_offset + image.function_offset, module.functions.data(),
+      module.functions.size());
+  put(section, record.image_offset + image.binary_offset, binary.data(), binary.size());
+  return section;
 }
 
 } // namespace llmir::compiler

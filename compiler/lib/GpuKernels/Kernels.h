@@ -12,8 +12,7 @@ public:
   VariantFunctions(KernelBuilder &builder, std::vector<llmir_gpu_function_t> &functions)
       : kernel(builder), functions(functions) {}
 
-  /// Begins a function; the caller builds its body and calls KernelBuilder::end. `bindings` may
-  /// name one twice.
+  /// Begins a function; the caller builds its body and calls KernelBuilder::end.
   void begin(const llmir_gpu_function_t &function, llvm::ArrayRef<uint32_t> bindings);
 
   KernelBuilder &kernel;
@@ -23,7 +22,7 @@ private:
   bool isFirst = true;
 };
 
-/// A function that takes one row of a dispatch, whatever the device.
+/// A function that takes one row of a dispatch, whatever the cache.
 llmir_gpu_function_t rowFunction(uint32_t threads, uint32_t gridX);
 
 void buildEmbed(VariantFunctions &out, const llmir_embed_params_t &params);

@@ -254,14 +254,13 @@ void Linear::build() {
            [&] { finish(t, sums[at(0, t)], perOutput() == 2 ? sums[at(1, t)] : Val()); });
 }
 
-void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const GpuTiles &tiles,
-               const LinearShape &shape, uint32_t rowsMin) {
+void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const LinearShape &shape,
+               uint32_t rowsMin) {
   llmir_gpu_function_t function = rowFunction(shape.threads(), 0);
   function.grid_x = (llmir_panel_count(p.rows) + shape.panels - 1) / shape.panels;
   function.rows = shape.tokens;
   function.rows_min = rowsMin;
   function.weight_rows = shape.panels * 16;
-  function.device_class = tiles.deviceClass;
   llvm::SmallVector<uint32_t, 4> bindings{0, 1, 3};
   if (p.flags & LLMIR_LINEAR_BIAS)
     bindings.push_back(2);
@@ -273,11 +272,9 @@ void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const GpuT
 } // namespace
 
 void buildLinear(VariantFunctions &out, const llmir_linear_params_t &p) {
-  for (const GpuTiles &tiles : gpuTiles()) {
-    addLinear(out, p, tiles, {tiles.slices, tiles.slices > 1, tiles.vectorPanels, 1}, 1);
-    addLinear(out, p, tiles, {tiles.slices, false, tiles.matrixPanels, tiles.matrixTokens},
-              tiles.matrixMin);
-  }
+  const GpuTiles &tiles = gpuTiles(out.kernel.target());
+  addLinear(out, p, {tiles.slices, tiles.slices > 1, tiles.vectorPanels, 1}, 1);
+  addLinear(out, p, {tiles.slices, false, tiles.matrixPanels, tiles.matrixTokens}, tiles.matrixMin);
 }
 
 } // namespace llmir::compiler

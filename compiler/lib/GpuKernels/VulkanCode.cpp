@@ -121,7 +121,7 @@ LogicalResult convertKernels(gpu::GPUModuleOp module, spirv::TargetEnvAttr envir
   populateFuncToSPIRVPatterns(types, patterns);
   cf::populateControlFlowToSPIRVPatterns(types, patterns);
   populateSCFToSPIRVPatterns(types, loops, patterns);
-  patterns.add<ParameterToSpirv, Dot4ToSpirv>(types, context);
+  patterns.add<Dot4ToSpirv, ParameterToSpirv>(types, context);
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
@@ -129,45 +129,9 @@ double secondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-template <typename T>
-void put(std::vector<uint8_t> &bytes, size_t offset, const T *from, size_t n) {
-  std::memcpy(bytes.data() + offset, from, n * sizeof(T));
-}
-
-/// llmir_code_record_t, the entries, and an llmir_gpu_image_t with functions and binary.
-std::vector<uint8_t> makeSection(const GpuFunctions &module, llvm::ArrayRef<uint8_t> binary,
-                                 const GpuCodeOptions &options) {
-  llmir_gpu_image_t image = {};
-  image.record_bytes = sizeof image;
-  image.function_count = static_cast<uint32_t>(module.functions.size());
-  image.function_offset = sizeof image;
-  image.binary_offset =
-      static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
-  image.binary_bytes = static_cast<uint32_t>(binary.size());
-
-  llmir_code_record_t record = {};
-  record.record_bytes = sizeof record;
-  record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
-  record.entry_count = static_cast<uint32_t>(module.entries.size());
-  record.entry_offset = sizeof record;
-  record.image_offset = llvm::alignTo(sizeof record + module.entries.size() * sizeof(uint32_t),
-                                      LLMIR_BUNDLE_SECTION_ALIGNMENT);
-  record.image_bytes = image.binary_offset + binary.size();
-  std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
-
-  std::vector<uint8_t> section(record.image_offset + record.image_bytes);
-  put(section, 0, &record, 1);
-  put(section, record.entry_offset, module.entries.data(), module.entries.size());
-  put(section, record.image_offset, &image, 1);
-  put(section, record.image_offset + image.function_offset, module.functions.data(),
-      module.functions.size());
-  put(section, record.image_offset + image.binary_offset, binary.data(), binary.size());
-  return section;
-}
-
 struct VulkanLevel {
   uint32_t level;
-  bool dot4, halfFloats;
+  bool dot4, halfFloats, isSoftware;
 };
 
 llvm::Error failure(const char *what) {
@@ -196,6 +160,7 @@ llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
   GpuTarget target;
   target.dot4 = level.dot4;
   target.halfFloats = level.halfFloats;
+  target.isSoftware = level.isSoftware;
   target.pageTokens = options.pageTokens;
   auto functions = appendGpuKernels(*module, variants, target);
   if (!functions)
@@ -208,7 +173,7 @@ llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
   GpuCode code;
   code.target = LLMIR_SECTION_TARGET_VULKAN;
   code.level = level.level;
-  code.section = makeSection(*functions, *binary, options);
+  code.section = makeGpuSection(*functions, *binary, options);
   code.functions = static_cast<uint32_t>(functions->functions.size());
   code.binary = std::move(*binary);
   code.seconds = secondsSince(start);
@@ -243,8 +208,9 @@ llvm::Error lowerToSpirv(ModuleOp module, const GpuTarget &target) {
 llvm::Expected<std::vector<GpuCode>> compileVulkanCode(llvm::ArrayRef<KernelVariant> variants,
                                                        const GpuCodeOptions &options) {
   std::vector<GpuCode> codes;
-  for (const VulkanLevel &level : {VulkanLevel{LLMIR_VULKAN_LEVEL_BASE, false, false},
-                                   VulkanLevel{LLMIR_VULKAN_LEVEL_DOT, true, true}}) {
+  for (const VulkanLevel &level : {VulkanLevel{LLMIR_VULKAN_LEVEL_BASE, false, false, false},
+                                   VulkanLevel{LLMIR_VULKAN_LEVEL_DOT, true, true, false},
+                                   VulkanLevel{LLMIR_VULKAN_LEVEL_SOFTWARE, true, true, true}}) {
     auto code = compileLevel(variants, options, level);
     if (!code)
       return code.takeError();

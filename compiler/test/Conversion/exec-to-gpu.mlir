@@ -1,10 +1,10 @@
 // RUN: llmir-opt %s --llmir-exec-to-gpu | FileCheck %s --check-prefixes=CHECK,PLAIN
 // RUN: llmir-opt %s --llmir-exec-to-gpu=dot4=true | FileCheck %s --check-prefixes=CHECK,DOT4
+// RUN: llmir-opt %s --llmir-exec-to-gpu=software=true | FileCheck %s --check-prefix=SOFTWARE
 // RUN: llmir-opt %s --llmir-exec-to-gpu="dot4=true halves=true" --llmir-gpu-to-spirv="dot4=true halves=true" | FileCheck %s --check-prefix=SPIRV
 // RUN: llmir-opt %s --llmir-exec-to-gpu --llmir-gpu-to-spirv | FileCheck %s --check-prefix=BASE
 
-// Equal variants share functions; a matrix product has two for each class of devices, attention and storing of keys one
-// for each kind of cache; nothing of the program stays.
+// Equal variants share functions; a matrix product has one for few and one for many tokens; nothing of the program stays.
 
 // CHECK-NOT: llmir_exec
 // CHECK: gpu.module @kernels
@@ -12,17 +12,22 @@
 // CHECK: gpu.func @f0(%{{.+}}: memref<?xi32, #gpu.address_space<global>>, %{{.+}}: memref<?xi32, #gpu.address_space<global>>) kernel attributes {known_block_size = array<i32: 64, 1, 1>, llmir_gpu.bindings = array<i32: 0, 1>}
 // CHECK: llmir_gpu.parameter 0
 // CHECK: llmir_gpu.parameter 6
-// The product: the processor's class takes sixteen rows of four panels, one token, then four.
-// CHECK: gpu.func @f1({{.*}}known_block_size = array<i32: 64, 1, 1>, llmir_gpu.bindings = array<i32: 0, 1, 3>
+// The product, one token: slices have threads of their own, and meet in shared memory behind a barrier.
+// CHECK: gpu.func @f1({{.*}}known_block_size = array<i32: 128, 1, 1>, llmir_gpu.bindings = array<i32: 0, 1, 3>
 // PLAIN-NOT: llmir_gpu.dot4
 // DOT4: llmir_gpu.dot4
-// CHECK: gpu.func @f2(
-// Spread over slices: their sums meet in shared memory behind a barrier.
-// CHECK: gpu.func @f3({{.*}}known_block_size = array<i32: 128, 1, 1>
 // CHECK: gpu.barrier
-// CHECK: gpu.func @f4(
-// CHECK: gpu.func @f5(
-// CHECK-NOT: gpu.func @f6(
+// Many tokens: a thread takes one slice after the other.
+// CHECK: gpu.func @f2({{.*}}known_block_size = array<i32: 64, 1, 1>, llmir_gpu.bindings = array<i32: 0, 1, 3>
+// CHECK-NOT: gpu.barrier
+// CHECK: gpu.func @f3(
+// CHECK: gpu.barrier
+// CHECK-NOT: gpu.func @f4(
+
+// In software a thread takes a whole row, one token, then four.
+// SOFTWARE: gpu.func @f1({{.*}}known_block_size = array<i32: 64, 1, 1>, llmir_gpu.bindings = array<i32: 0, 1, 3>
+// SOFTWARE-NOT: gpu.barrier
+// SOFTWARE: gpu.func @f3(
 
 // SPIRV: spirv.module @{{.+}} Logical GLSL450 requires #spirv.vce<v1.0, [{{.*}}DotProduct{{.*}}]
 // SPIRV: @f1_arg_2 bind(0, 3)
@@ -33,7 +38,7 @@
 // Vulkan 1.1 without any feature.
 // BASE: spirv.module @{{.+}} Logical GLSL450 requires #spirv.vce<v1.0, [Shader], [SPV_KHR_storage_buffer_storage_class]>
 // BASE-NOT: spirv.SDot
-// BASE: spirv.EntryPoint "GLCompute" @f5
+// BASE: spirv.EntryPoint "GLCompute" @f3
 llmir.tensor @w : !llmir.qtensor<96x64, panel_s4, 32> plain [#llmir.part<"w", 96>]
 llmir_exec.program @forward page_tokens 64 chunk_tokens 256 {
   %w = llmir.weight @w : !llmir.qtensor<96x64, panel_s4, 32>

@@ -107,14 +107,14 @@ Error parseLevels(ArrayRef<StringRef> names, std::vector<const CpuLevel *> &leve
   return Error::success();
 }
 
-/// "cpu[:none|:NAME[,NAME...]][,vulkan]", a name being a level, a processor or "all". Levels stay
-/// open if the processor is there without names.
+/// "cpu[:none|:NAME[,NAME...]][,vulkan][,cuda][,hip]", a name being a level, a processor or "all".
+/// Levels stay open if the processor is there without names.
 Error parseTarget(StringRef value, std::optional<std::vector<const CpuLevel *>> &out,
                   Options &options) {
   SmallVector<StringRef> parts, names;
   value.split(parts, ',');
   bool isCpu = false, takesNames = false;
-  options.vulkan = false;
+  options.vulkan = options.cuda = options.hip = false;
   for (StringRef part : parts) {
     auto [target, name] = part.split(':');
     if (target == "cpu") {
@@ -122,13 +122,14 @@ Error parseTarget(StringRef value, std::optional<std::vector<const CpuLevel *>> 
       takesNames = part.contains(':');
       if (takesNames)
         names.push_back(name);
-    } else if (part == "vulkan") {
-      options.vulkan = true;
+    } else if (part == "vulkan" || part == "cuda" || part == "hip") {
+      (part == "vulkan" ? options.vulkan : part == "cuda" ? options.cuda : options.hip) = true;
       takesNames = false;
     } else if (takesNames) {
       names.push_back(part);
     } else {
-      return usageError("option '--target': unknown target '" + part + "', known: cpu, vulkan");
+      return usageError("option '--target': unknown target '" + part +
+                        "', known: cpu, vulkan, cuda, hip");
     }
   }
   out.reset();
@@ -300,7 +301,8 @@ std::string usageText() {
          "levels of\n"
          "                            this machine's processor; cpu:all; cpu:none: no code\n" +
          processorLines() +
-         "                            vulkan: code for Vulkan devices\n"
+         "                            vulkan: code for Vulkan devices; cuda: PTX for sm_75 and "
+         "newer\n"
          "  --context N               positions that the model is used with (default: as trained)\n"
          "  --chunk N                 most tokens of one pass (default: 256); fewer take less "
          "memory\n"

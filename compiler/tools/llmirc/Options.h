@@ -24,6 +24,8 @@ struct Options {
   std::string activations = "mixed";
   std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
   bool vulkan = false;                  ///< code for Vulkan devices
+  bool cuda = false;                    ///< code for CUDA devices
+  bool hip = false;                     ///< code for AMD's devices
   uint32_t contextCount = 0;            ///< 0: what the model was trained for
   uint32_t chunkTokens = 0;             ///< most tokens of a pass; 0: the compiler's choice
   Emit emit = Emit::Bundle;

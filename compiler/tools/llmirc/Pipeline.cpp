@@ -46,7 +46,7 @@ private:
   Error emitPlan();
   Error addTables();
   Error addCode();
-  Error addVulkanCode();
+  Error addGpuCode();
   Error writeBundle();
   Error writeObjectHeader(const ObjectFrame &frame, uint64_t bundleBytes);
 
@@ -150,19 +150,35 @@ Error Compilation::addCode() {
   return Error::success();
 }
 
-Error Compilation::addVulkanCode() {
-  if (!options.vulkan)
+Error Compilation::addGpuCode() {
+  if (!options.vulkan && !options.cuda && !options.hip)
     return Error::success();
-  progress.show("generating code for Vulkan");
+  progress.show("generating code for GPUs");
   GpuCodeOptions codeOptions;
   codeOptions.planHash = hashBytes(program.plan);
   codeOptions.pageTokens = program.summary.pageTokens;
-  auto codes = compileVulkanCode(program.variants, codeOptions);
-  if (!codes)
-    return codes.takeError();
-  report.gpuCodes = std::move(*codes);
+  if (options.vulkan) {
+    auto codes = compileVulkanCode(program.variants, codeOptions);
+    if (!codes)
+      return codes.takeError();
+    report.gpuCodes = std::move(*codes);
+  }
+  if (options.cuda) {
+    auto code = compileCudaCode(program.variants, codeOptions);
+    if (!code)
+      return code.takeError();
+    report.gpuCodes.push_back(std::move(*code));
+  }
+  if (options.hip) {
+    auto codes = compileHipCode(program.variants, codeOptions);
+    if (!codes)
+      return codes.takeError();
+    for (GpuCode &code : *codes)
+      report.gpuCodes.push_back(std::move(code));
+  }
   for (const GpuCode &code : report.gpuCodes)
-    writer.add({LLMIR_SECTION_CODE, LLMIR_SECTION_TARGET_VULKAN, code.level}, code.section);
+    writer.add({LLMIR_SECTION_CODE, static_cast<llmir_section_target_t>(code.target), code.level},
+               code.section);
   return Error::success();
 }
 
@@ -183,7 +199,7 @@ Error Compilation::writeBundle() {
   writer.add({LLMIR_SECTION_PLAN}, program.plan);
   if (Error error = addCode())
     return error;
-  if (Error error = addVulkanCode())
+  if (Error error = addGpuCode())
     return error;
   writer.addStream({LLMIR_SECTION_WEIGHTS}, [&](BundleWriter::Sink sink) {
     return packer->write(

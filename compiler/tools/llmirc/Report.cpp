@@ -52,8 +52,13 @@ StringRef levelName(uint32_t id) {
   return level == cpuLevels().end() ? "?" : level->name;
 }
 
-StringRef vulkanLevelName(uint32_t level) {
-  return level == LLMIR_VULKAN_LEVEL_DOT ? "vulkan-dot" : "vulkan";
+std::string gpuLevelName(uint32_t target, uint32_t level) {
+  if (target == LLMIR_SECTION_TARGET_HIP)
+    return "hip-gfx" + utohexstr(level >> 8, /*LowerCase=*/true);
+  return target == LLMIR_SECTION_TARGET_CUDA    ? "cuda"
+         : level == LLMIR_VULKAN_LEVEL_SOFTWARE ? "vulkan-software"
+         : level == LLMIR_VULKAN_LEVEL_DOT      ? "vulkan-dot"
+                                                : "vulkan";
 }
 
 /// "WEIGHTS", "CODE v3".
@@ -62,17 +67,17 @@ std::string sectionName(const SectionKey &key) {
                                           "PLAN", "CODE",  "SELFTEST",  "REPORT", "SIGNATURE"};
   std::string name = names[key.kind];
   if (key.kind == LLMIR_SECTION_CODE)
-    name += " " + (key.target == LLMIR_SECTION_TARGET_VULKAN ? vulkanLevelName(key.level)
-                                                             : levelName(key.level))
-                      .str();
+    name += " " + (key.target == LLMIR_SECTION_TARGET_CPU ? levelName(key.level).str()
+                                                          : gpuLevelName(key.target, key.level));
   return name;
 }
 
 void printCode(raw_ostream &stream, const Report &report) {
   for (const GpuCode &code : report.gpuCodes)
     printLine(stream, &code == &report.gpuCodes.front() ? "GPU code" : "",
-              formatv("{0,-10} {1,8}  {2} kernels, {3:f2} s", vulkanLevelName(code.level),
-                      formatBytes(code.binary.size()), code.functions, code.seconds));
+              formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s",
+                      gpuLevelName(code.target, code.level), formatBytes(code.binary.size()),
+                      code.functions, code.seconds));
   if (report.codes.empty()) {
     printLine(stream, "code", "none: the built-in kernels run");
     return;
@@ -115,6 +120,10 @@ std::string reportJson(const Options &options, const ImportedModel &model,
     levels.push_back(level->name);
   if (options.vulkan)
     levels.push_back("vulkan");
+  if (options.cuda)
+    levels.push_back("cuda");
+  if (options.hip)
+    levels.push_back("hip");
   json::Object root{{"compiler", formatv("llmirc {0}.{1}.{2}", LLMIR_VERSION_MAJOR,
                                          LLMIR_VERSION_MINOR, LLMIR_VERSION_PATCH)
                                      .str()},

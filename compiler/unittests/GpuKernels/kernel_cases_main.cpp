@@ -2,12 +2,13 @@
 //
 //   llmir-kernel-cases FOLDER
 //
-// Writes a file for each kernel case that GPUs have kernels for, with its Vulkan code and the
+// Writes a file for each kernel case that GPUs have kernels for, with its code for GPUs and the
 // result of the processor's kernel: tests/conformance/case_file.h. The hash of the plan is all
-// zeros.
+// zeros. FOLDER/kernels gets what the stand-in drivers execute in place of the code.
 //
 //===----------------------------------------------------------------------===//
 #include "../CodeGen/KernelCases.h"
+#include "HostKernels.h"
 #include "llmir/GpuKernels/GpuKernels.h"
 #include "tests/conformance/case_file.h"
 
@@ -114,7 +115,8 @@ llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
                       const std::string &path) {
   case_header_t header = describe(kernelCase);
   for (const GpuCode &code : codes)
-    header.codes[header.code_count++] = {code.level, static_cast<uint32_t>(code.section.size())};
+    header.codes[header.code_count++] = {code.target, code.level,
+                                         static_cast<uint32_t>(code.section.size()), 0};
 
   Writer writer;
   writer.add(&header, sizeof header);
@@ -147,6 +149,31 @@ llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
   return failure ? llvm::createStringError(failure, path) : llvm::Error::success();
 }
 
+/// Vulkan's code, CUDA's and that of one chip of AMD's.
+llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
+                                                 const std::string &folder) {
+  GpuCodeOptions options;
+  options.pageTokens = 16; // of KernelCases.cpp
+  auto codes = compileVulkanCode({kernelCase.variant}, options);
+  if (!codes)
+    return codes.takeError();
+  auto cuda = compileCudaCode({kernelCase.variant}, options);
+  if (!cuda)
+    return cuda.takeError();
+  auto hip = compileHipChip({kernelCase.variant}, options, 0x1100);
+  if (!hip)
+    return hip.takeError();
+  auto object = compileHostKernels({kernelCase.variant}, bareTarget(options.pageTokens));
+  if (!object)
+    return object.takeError();
+  for (GpuCode *code : {&*cuda, &*hip}) {
+    if (llvm::Error error = writeHostKernels(*object, *code, folder + "/kernels"))
+      return std::move(error);
+    codes->push_back(std::move(*code));
+  }
+  return codes;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -165,9 +192,7 @@ int main(int argc, char **argv) {
   for (KernelCase &kernelCase : makeKernelCases(1)) {
     if (kernelCase.usesKv && llmir_kv_is_integer(kernelCase.batch.kv_type))
       continue; // GPUs have no such cache yet
-    GpuCodeOptions options;
-    options.pageTokens = 16; // of KernelCases.cpp
-    auto codes = compileVulkanCode({kernelCase.variant}, options);
+    auto codes = compileCase(kernelCase, folder);
     if (!codes)
       return fail(kernelCase, codes.takeError());
     KernelCase one = withOneToken(kernelCase);

@@ -9,6 +9,7 @@ error, nothing on standard output, and no file at the output's place."""
 
 import os
 import pathlib
+import re
 import resource
 import shutil
 import struct
@@ -76,7 +77,7 @@ class Usage(TestCase):
         self.assert_fails(2, "keep, q4, q8, f16, f32", "m.gguf", "-o", self.out, "--quantize", "q5")
 
     def test_unknown_target_and_level_list_the_known(self):
-        self.assert_fails(2, "known: cpu, vulkan", "m.gguf", "-o", self.out, "--target", "tpu")
+        self.assert_fails(2, "known: cpu, vulkan, cuda, hip", "m.gguf", "-o", self.out, "--target", "tpu")
         self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")
         self.assert_fails(2, "''", "m.gguf", "-o", self.out, "--target", "cpu:")
 
@@ -182,14 +183,58 @@ class Compile(TestCase):
 
     def test_vulkan_code_is_valid(self):
         self.compile("--target", "vulkan,cpu:v3", "--quiet")
-        self.assertEqual(section_levels(self.out.read_bytes()), [0x101, 0x102, 0x103])
+        self.assertEqual(section_levels(self.out.read_bytes()), [0x101, 0x102, 0x103, 0x103])
         if not shutil.which("spirv-val"):
             self.skipTest("no spirv-val")
-        for name, module in spirv_modules(self.out.read_bytes()):
+        for name, module in gpu_modules(self.out.read_bytes(), 2):
             path = self.folder / f"{name}.spv"
             path.write_bytes(module)
             result = subprocess.run(["spirv-val", "--target-env", "vulkan1.1", path], capture_output=True, text=True, check=False)
             self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_cuda_code_assembles_without_spills(self):
+        self.compile("--target", "cuda", "--quiet")
+        ((level, module),) = gpu_modules(self.out.read_bytes(), 3)
+        text = module.rstrip(b"\0").decode()
+        self.assertEqual(level, 75)
+        self.assertIn(".target sm_75", text)
+        # Each function takes 7 bindings, then 24 words; tests/support/fake_driver looks at where they lie.
+        for name, parameters in re.findall(r"\.visible \.entry (f\d+)\((.*?)\)", text, re.S):
+            words = parameters.count(".param .u32")
+            self.assertEqual(words, 24, name)
+            self.assertEqual(parameters.count(".param .u64"), 7, name)
+        ptxas = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
+        if not os.path.exists(ptxas):
+            self.skipTest("no ptxas")
+        path = self.folder / "kernels.ptx"
+        path.write_text(text)
+        for chip in ("sm_75", "sm_80", "sm_90"):
+            result = subprocess.run([ptxas, "-v", f"-arch={chip}", path, "-o", "/dev/null"], capture_output=True, text=True,
+                                    check=False)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(set(re.findall(r"(\d+) bytes spill stores", result.stderr)), {"0"}, chip)
+
+    def test_hip_code_has_the_parameters_and_the_instructions(self):
+        self.compile("--target", "hip", "--quiet")
+        modules = dict(gpu_modules(self.out.read_bytes(), 4))
+        self.assertEqual(sorted(modules), [chip << 8 for chip in (0x906, 0x90a, 0x942, 0x1030, 0x1100, 0x1201)])
+        readelf, objdump = shutil.which("llvm-readelf-19"), shutil.which("llvm-objdump-19")
+        if not readelf or not objdump:
+            self.skipTest("no llvm-readelf-19, llvm-objdump-19")
+        wanted = [8 * i for i in range(7)] + [56 + 4 * i for i in range(24)]
+        for level, module in modules.items():
+            path = self.folder / f"gfx{level >> 8:x}.hsaco"
+            path.write_bytes(module)
+            notes = subprocess.run([readelf, "--notes", path], capture_output=True, text=True, check=True).stdout
+            self.assertIn(f"amdgcn-amd-amdhsa--gfx{level >> 8:x}", notes)
+            kernels = notes.split("- .agpr_count:" if "- .agpr_count:" in notes else "- .args:")[1:]
+            self.assertTrue(kernels)
+            for kernel in kernels:
+                offsets = [int(offset) for offset in re.findall(r"\.offset: +(\d+)", kernel)]
+                self.assertEqual(offsets[:31], wanted)
+                self.assertRegex(kernel, r"\.vgpr_spill_count: 0\b")
+            text = subprocess.run([objdump, "-d", path], capture_output=True, text=True, check=True).stdout
+            self.assertRegex(text, r"v_dot4c?_i32_i(8|u8)", f"gfx{level >> 8:x}")
 
     def test_plan_and_mlir_are_text(self):
         for emit, fragment in (("plan", "llmir_exec."), ("mlir", "llmir.")):
@@ -213,13 +258,13 @@ def section_levels(bundle):
     return sorted(level for kind, _, level in sections if kind == 6)
 
 
-def spirv_modules(bundle):
-    """Level and SPIR-V of each CODE section for Vulkan: llmir_code_record_t, llmir_gpu_image_t."""
+def gpu_modules(bundle, wanted):
+    """Level and module of each CODE section of a GPU target: llmir_code_record_t, llmir_gpu_image_t."""
     (count,) = struct.unpack_from("<I", bundle, 20)
     (table,) = struct.unpack_from("<Q", bundle, 32)
     for i in range(count):
         kind, target, level, _, offset, _ = struct.unpack_from("<IIIIQQ", bundle, table + 64 * i)
-        if kind == 6 and target == 2:
+        if kind == 6 and target == wanted:
             image = offset + struct.unpack_from("<Q", bundle, offset + 16)[0]
             start, size = struct.unpack_from("<II", bundle, image + 12)
             yield level, bundle[image + start:image + start + size]

@@ -42,7 +42,8 @@ def ExecToGpuPass : Pass<"llmir-exec-to-gpu", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"dot4", "dot4", "bool", "false", "the device has packed integer dot products">,
-                 Option<"halves", "halves", "bool", "false", "the device has 16-bit floats and integers">];
+                 Option<"halves", "halves", "bool", "false", "the device has 16-bit floats and integers">,
+                 Option<"software", "software", "bool", "false", "the device is a program on a processor">];
   let dependentDialects = ["::mlir::gpu::GPUDialect", "::mlir::llmir_gpu::GpuDialect"];
 }
 

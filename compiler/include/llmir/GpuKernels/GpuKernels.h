@@ -18,22 +18,21 @@ struct GpuTarget {
   bool dot4 = false;        ///< llmir_gpu.dot4 is one instruction
   bool halfFloats = false;  ///< f16 and i16 values
   bool staticSizes = false; ///< buffers are static memrefs: for targets with bare pointers
+  bool isSoftware = false;  ///< the device is a program on a processor
   uint32_t pageTokens = 0;  ///< of the plan: positions of a KV page
 };
 
 /// Tiles of one class of devices: the one table of what kernels are tuned by.
 struct GpuTiles {
-  uint32_t deviceClass;      ///< llmir_gpu_class_t
-  uint32_t rowThreads;       ///< of a workgroup that takes a row: norms, embedding, heads
   uint32_t slices;           ///< parts of the columns that a matrix product sums apart
-  uint32_t vectorPanels;     ///< output panels of a workgroup, few tokens
-  uint32_t matrixPanels;     ///< many tokens; threads are sixteen times that
-  uint32_t matrixTokens;     ///< tokens that a thread of those takes
+  uint32_t vectorPanels;     ///< output panels of a workgroup
+  uint32_t matrixPanels;     ///< with many tokens; threads are sixteen times that
+  uint32_t matrixTokens;     ///< tokens that a thread takes then
   uint32_t matrixMin;        ///< tokens from which that is used
   uint32_t attentionThreads; ///< of a workgroup for one query head of one token
 };
 
-llvm::ArrayRef<GpuTiles> gpuTiles();
+const GpuTiles &gpuTiles(const GpuTarget &target);
 
 /// What the host must know to run the kernels of a program.
 struct GpuFunctions {
@@ -61,7 +60,7 @@ struct GpuCodeOptions {
 /// A CODE section for one kind of GPU.
 struct GpuCode {
   uint32_t target = 0;          ///< llmir_section_target_t
-  uint32_t level = 0;           ///< llmir_vulkan_level_t or an architecture
+  uint32_t level = 0;           ///< llmir_vulkan_level_t, 10 * major + minor, LLMIR_GPU_LEVEL_HIP
   std::vector<uint8_t> binary;  ///< SPIR-V, PTX or HSACO
   std::vector<uint8_t> section; ///< llmir_code_record_t, entries, image
   uint32_t functions = 0;
@@ -70,6 +69,28 @@ struct GpuCode {
 
 /// Replaces the kernels of `module` by a spirv.module for SPIR-V 1.3.
 llvm::Error lowerToSpirv(mlir::ModuleOp module, const GpuTarget &target);
+
+/// What kernels with addresses as parameters are generated for: CUDA and HIP.
+GpuTarget bareTarget(uint32_t pageTokens);
+
+/// Lowers the kernels of `module` in place and returns them as PTX for sm_75.
+llvm::Expected<std::string> lowerToPtx(mlir::ModuleOp module);
+
+/// PTX, which the driver compiles for the device.
+llvm::Expected<GpuCode> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
+                                        const GpuCodeOptions &options);
+
+/// The code object of one of AMD's chips: 0x90a is gfx90a.
+llvm::Expected<GpuCode> compileHipChip(llvm::ArrayRef<KernelVariant> variants,
+                                       const GpuCodeOptions &options, uint32_t chip);
+
+/// Code objects of the chips that llmirc knows.
+llvm::Expected<std::vector<GpuCode>> compileHipCode(llvm::ArrayRef<KernelVariant> variants,
+                                                    const GpuCodeOptions &options);
+
+/// llmir_code_record_t, the entries, and an llmir_gpu_image_t with functions and binary.
+std::vector<uint8_t> makeGpuSection(const GpuFunctions &functions, llvm::ArrayRef<uint8_t> binary,
+                                    const GpuCodeOptions &options);
 
 /// SPIR-V of every Vulkan level.
 llvm::Expected<std::vector<GpuCode>> compileVulkanCode(llvm::ArrayRef<KernelVariant> variants,

@@ -1,0 +1,141 @@
+//===- CudaCode.cpp - GPU kernels to PTX ----------------------------------===//
+//
+// gpu.module -> NVVM -> LLVM IR -> PTX for sm_75, which newer devices compile for themselves. A
+// kernel's parameters are those of BareKernels.h.
+//
+//===----------------------------------------------------------------------===//
+#include "BareKernels.h"
+#include "DeviceModule.h"
+#include "llmir/Dialect/Gpu/GpuDialect.h"
+#include "llmir/GpuKernels/GpuKernels.h"
+
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/TargetSelect.h"
+
+#include <chrono>
+
+using namespace mlir;
+
+namespace llmir::compiler {
+namespace {
+
+llvm::Error failure(const char *what) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), "PTX: %s", what);
+}
+
+/// What MLIR 19 would make calls of libdevice, or has no operation for, is written down.
+void expandOps(gpu::GPUModuleOp module) {
+  OpBuilder builder(module.getContext());
+  auto replace = [&](Operation *op, ValueRange operands, StringRef text, StringRef constraints) {
+    builder.setInsertionPoint(op);
+    auto assembly = builder.create<LLVM::InlineAsmOp>(
+        op->getLoc(), op->getResult(0).getType(), operands, text, constraints,
+        /*has_side_effects=*/false, /*is_align_stack=*/false, LLVM::AsmDialectAttr(), ArrayAttr());
+    op->replaceAllUsesWith(assembly);
+    op->erase();
+  };
+  module.walk([&](Operation *op) {
+    if (auto dot = dyn_cast<llmir_gpu::Dot4Op>(op))
+      replace(op, {dot.getA(), dot.getB(), dot.getAcc()}, "dp4a.s32.s32 $0, $1, $2, $3;",
+              "=r,r,r,r");
+    else if (isa<math::SqrtOp>(op))
+      replace(op, op->getOperands(), "sqrt.rn.f32 $0, $1;", "=f,f");
+    else if (isa<math::AbsFOp>(op))
+      replace(op, op->getOperands(), "abs.f32 $0, $1;", "=f,f");
+  });
+}
+
+LogicalResult lowerToNvvm(ModuleOp module) {
+  PassManager passes(module.getContext());
+  auto &kernels = passes.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createConvertSCFToCFPass());
+  kernels.addPass(createConvertMathToLLVMPass());
+  ConvertGpuOpsToNVVMOpsOptions options;
+  options.indexBitwidth = 64;
+  options.useBarePtrCallConv = true;
+  kernels.addPass(createConvertGpuOpsToNVVMOps(options));
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  return passes.run(module);
+}
+
+void initializeTarget() {
+  LLVMInitializeNVPTXTargetInfo();
+  LLVMInitializeNVPTXTarget();
+  LLVMInitializeNVPTXTargetMC();
+  LLVMInitializeNVPTXAsmPrinter();
+}
+
+} // namespace
+
+GpuTarget bareTarget(uint32_t pageTokens) {
+  GpuTarget target;
+  target.dot4 = target.halfFloats = target.staticSizes = true;
+  target.pageTokens = pageTokens;
+  return target;
+}
+
+llvm::Expected<std::string> lowerToPtx(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+  context->appendDialectRegistry(registry);
+  context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  for (auto kernels : module.getOps<gpu::GPUModuleOp>()) {
+    expandOps(kernels);
+    takeAddresses(kernels);
+  }
+  if (failed(lowerToNvvm(module)))
+    return failure("an operation has no lowering");
+  initializeTarget();
+  auto text = emitDeviceModule(
+      *module.getOps<gpu::GPUModuleOp>().begin(),
+      {"nvptx64-nvidia-cuda", "sm_75", "+ptx64", llvm::CodeGenFileType::AssemblyFile});
+  if (!text)
+    return text.takeError();
+  return std::string(text->begin(), text->end());
+}
+
+llvm::Expected<GpuCode> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
+                                        const GpuCodeOptions &options) {
+  const auto start = std::chrono::steady_clock::now();
+  DialectRegistry registry;
+  registerGpuDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+  auto functions = appendGpuKernels(*module, variants, bareTarget(options.pageTokens));
+  if (!functions)
+    return functions.takeError();
+  auto text = lowerToPtx(*module);
+  if (!text)
+    return text.takeError();
+  GpuCode code;
+  code.target = LLMIR_SECTION_TARGET_CUDA;
+  code.level = 75;
+  code.binary.assign(text->begin(), text->end());
+  code.binary.push_back(0); // drivers take a string
+  code.section = makeGpuSection(*functions, code.binary, options);
+  code.functions = static_cast<uint32_t>(functions->functions.size());
+  code.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::move(code);
+}
+
+} // namespace llmir::compiler
