@@ -206,8 +206,8 @@ typedef enum llmir_model_flag {
 typedef struct llmir_model_options {
     uint32_t struct_size;
     uint32_t flags;     /* llmir_model_flag_t */
-    const char* device; /* "auto" (NULL): the best one that works; "cpu", "vulkan"; or a part of a
-                           GPU's name */
+    const char* device; /* "auto" (NULL): the best one that works; "cpu", "cuda", "vulkan"; or part
+                           of a GPU's name */
 } llmir_model_options_t;
 #define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL}
 
@@ -278,7 +278,7 @@ typedef struct llmir_device_report {
     uint32_t struct_size;
     uint32_t is_taken;  /* 1: the model runs on it */
     int32_t status;     /* llmir_status_t: OK if it is taken or was not tried */
-    const char* target; /* "cpu", "vulkan"; the strings are owned by the model */
+    const char* target; /* "cpu", "cuda", "vulkan"; the strings are owned by the model */
     const char* device; /* its name; "" if none was found */
     const char* reason; /* why it was not taken; "" if it was */
 } llmir_device_report_t;

@@ -4,38 +4,24 @@ driver, bundles without code and devices that compute wrongly. Runs on Mesa's la
 
 import hashlib
 import os
-import pathlib
 import re
 import struct
-import subprocess
 import sys
 import unittest
 
-E2E = pathlib.Path(__file__).parent.parent / "e2e"
-BIN = pathlib.Path(os.environ["LLMIR_BIN"])
-WORK = pathlib.Path(os.environ["LLMIR_WORK"])
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gpu_models import WORK, chat, make_bundle, run  # noqa: E402
+
 PROMPTS = ("Once upon a time", "a", "The capital of France is Paris, and that of")
+REAL_PROMPTS = ("The capital of France is", "Once upon a time", "def fibonacci(n):", "Water boils at",
+                "The three primary colours are", "1, 2, 3, 4,", "Dear Sir or Madam,", "The opposite of hot is")
 VALIDATION = {"VK_INSTANCE_LAYERS": "VK_LAYER_KHRONOS_validation"}
 NO_DRIVER = {"VK_DRIVER_FILES": "/nonexistent.json", "VK_ICD_FILENAMES": "/nonexistent.json"}
 CODE, VULKAN = 6, 2
 
 
-def run(*command, environment=None):
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
-                          env=dict(os.environ, **(environment or {})), timeout=300)
-
-
-def make_bundle(name, *options, arch="llama", kind="Q4_1", target="cpu:none,vulkan"):
-    model, bundle = WORK / f"{name}.gguf", WORK / f"{name}.llmir"
-    subprocess.run([sys.executable, E2E / "make_tiny_gguf.py", model, "--arch", arch, "--type", kind], check=True)
-    made = run(os.environ["LLMIRC"], model, "-o", bundle, "--quiet", "--target", target, *options)
-    assert made.returncode == 0, made.stderr
-    return bundle
-
-
-def chat(bundle, device, prompt="Once upon a time", *more, environment=None, tokens=12):
-    return run(BIN / "llmir-chat", bundle, "--device", device, "--raw", "--greedy", "-p", prompt, "-n", tokens, "--stats",
-               *more, environment=environment)
+def make_vulkan_bundle(name, *options, target="cpu:none,vulkan", **more):
+    return make_bundle(name, *options, target=target, **more)
 
 
 def has_device():
@@ -86,12 +72,12 @@ class Vulkan(unittest.TestCase):
         for name, kind, options in (("s4", "Q4_0", ()), ("s8", "Q8_0", ()), ("f16", "F16", ()),
                                     ("int16", "Q4_1", ("--activations", "int16"))):
             with self.subTest(name=name):
-                self.assert_same_tokens(make_bundle(name, *options, kind=kind))
+                self.assert_same_tokens(make_vulkan_bundle(name, *options, kind=kind))
 
     def test_other_architectures(self):
         for arch in ("gemma3", "qwen3"):
             with self.subTest(arch=arch):
-                self.assert_same_tokens(make_bundle(arch, arch=arch, kind="Q8_0"))
+                self.assert_same_tokens(make_vulkan_bundle(arch, arch=arch, kind="Q8_0"))
 
     def test_cache_of_f32(self):
         self.assert_same_tokens(BUNDLE, "--kv", "f32")
@@ -147,6 +133,22 @@ class Vulkan(unittest.TestCase):
         self.assertIn("self-test failed", result.stderr)
 
 
+class RealModel(unittest.TestCase):
+    """SmolLM2-135M-Instruct, where LLMIR_SMOLLM2_GGUF names it."""
+
+    def test_tokens_are_those_of_the_processor(self):
+        bundle = WORK / "smollm2.llmir"
+        made = run(os.environ["LLMIRC"], os.environ["LLMIR_SMOLLM2_GGUF"], "-o", bundle, "--quiet", "--target", "cpu,vulkan")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        for prompt in REAL_PROMPTS:
+            with self.subTest(prompt=prompt):
+                expected = chat(bundle, "cpu", prompt, "--context", 1024, tokens=16)
+                found = chat(bundle, "vulkan", prompt, "--context", 1024, tokens=16)
+                self.assertEqual(found.returncode, 0, found.stderr)
+                print(found.stderr.splitlines()[0], flush=True)
+                self.assertEqual(found.stdout, expected.stdout)
+
+
 class WithoutDevice(unittest.TestCase):
     def test_auto_runs_on_the_processor_and_tells_why(self):
         result = chat(BUNDLE, "auto", environment=NO_DRIVER)
@@ -162,8 +164,13 @@ class WithoutDevice(unittest.TestCase):
 
 if __name__ == "__main__":
     WORK.mkdir(parents=True, exist_ok=True)
-    BUNDLE = make_bundle("llama")
+    BUNDLE = make_vulkan_bundle("llama")
     if not has_device():
         print("no Vulkan device: the tests that need one are left out")
         del Vulkan
+        RealModel = None
+    if "RealModel" not in sys.argv[1:]:
+        RealModel = None
+    elif RealModel is None or "LLMIR_SMOLLM2_GGUF" not in os.environ:
+        sys.exit(77)
     unittest.main()

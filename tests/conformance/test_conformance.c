@@ -386,7 +386,7 @@ static void run_case(const target_fixture_t* fixture, const kernel_case_t* c) {
                                                  .code_bytes = c->header->codes[i].bytes,
                                                  .code_level = c->header->codes[i].level,
                                                  .plan_hash = hash};
-        if (options.code_level > caps.level) {
+        if (c->header->codes[i].target != caps.section_target || options.code_level > caps.level) {
             continue;
         }
         assert_status(fixture->target->program_load(fixture->device, &options, &program,

@@ -1,0 +1,312 @@
+/* The host code of CUDA and HIP on a stand-in driver: every call of the driver fails once, models
+ * come and go, what is cancelled stops, and a lost device takes nothing else with it.
+ *
+ *   test_driver TARGET LIBRARY BUNDLE     LIBRARY is the stand-in, which is found by its name on
+ *                                         LD_LIBRARY_PATH too, with FAKE_DRIVER_KERNELS set */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/platform.h"
+#include "tests/support/fake_driver/fake_driver.h"
+#include "tests/support/test.h"
+#include "tests/support/test_allocator.h"
+
+#define PROMPT_TOKENS 20u
+#define ANSWER_TOKENS 4u
+#define LONG_TOKENS 400u
+#define LOADS 100
+
+typedef struct driver_fixture {
+    const char* target;
+    const char* bundle;
+    fake_control_t* control;
+} driver_fixture_t;
+
+/* ---- One run of a model ---- */
+
+typedef struct loaded {
+    llmir_runtime_t* runtime;
+    llmir_model_t* model;
+    llmir_session_t* session;
+} loaded_t;
+
+static llmir_status_t load(const driver_fixture_t* fixture,
+                           const char* device,
+                           const llmir_allocator_t* allocator,
+                           loaded_t* out,
+                           llmir_error_t* error) {
+    llmir_runtime_options_t runtime = LLMIR_RUNTIME_OPTIONS_INIT;
+    llmir_model_options_t model = LLMIR_MODEL_OPTIONS_INIT;
+    llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
+    memset(out, 0, sizeof *out);
+    runtime.thread_count = 1;
+    if (allocator != NULL) {
+        runtime.allocator = *allocator;
+    }
+    model.device = device;
+    session.flags = LLMIR_SESSION_IGNORE_END;
+    session.context_tokens = 512;
+    llmir_status_t status = llmir_runtime_create(&runtime, &out->runtime, error);
+    if (status == LLMIR_STATUS_OK) {
+        status = llmir_model_load_file(out->runtime, fixture->bundle, &model, &out->model, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = llmir_session_create(out->model, NULL, &session, &out->session, error);
+    }
+    return status;
+}
+
+static void unload(loaded_t* loaded) {
+    llmir_session_destroy(loaded->session);
+    llmir_model_destroy(loaded->model);
+    llmir_runtime_destroy(loaded->runtime);
+    memset(loaded, 0, sizeof *loaded);
+}
+
+static llmir_status_t answer(loaded_t* loaded, int32_t* out_tokens, llmir_error_t* error) {
+    int32_t prompt[PROMPT_TOKENS];
+    for (uint32_t i = 0; i < PROMPT_TOKENS; ++i) {
+        prompt[i] = (int32_t)(i * 7u % 200u);
+    }
+    llmir_status_t status = llmir_session_feed(loaded->session, prompt, PROMPT_TOKENS, error);
+    for (uint32_t i = 0; status == LLMIR_STATUS_OK && i < ANSWER_TOKENS; ++i) {
+        llmir_piece_t piece;
+        status = llmir_session_next(loaded->session, &piece, error);
+        out_tokens[i] = piece.token;
+    }
+    return status;
+}
+
+static llmir_status_t run_once(const driver_fixture_t* fixture,
+                               const llmir_allocator_t* allocator,
+                               int32_t* out_tokens,
+                               llmir_error_t* error) {
+    loaded_t loaded;
+    llmir_status_t status = load(fixture, fixture->target, allocator, &loaded, error);
+    if (status == LLMIR_STATUS_OK) {
+        status = answer(&loaded, out_tokens, error);
+    }
+    unload(&loaded);
+    return status;
+}
+
+static void expected_tokens(const driver_fixture_t* fixture, int32_t* out_tokens) {
+    loaded_t loaded;
+    assert_status(load(fixture, "cpu", NULL, &loaded, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(answer(&loaded, out_tokens, &assert_status_error), LLMIR_STATUS_OK);
+    unload(&loaded);
+}
+
+static void assert_clean(const fake_control_t* control) {
+    assert_int_equal(control->faults, 0);
+    assert_int_equal(control->live_objects, 0);
+    assert_int_equal(control->live_bytes, 0);
+}
+
+/* ---- Tests ---- */
+
+static void test_driver_gives_the_tokens_of_the_processor(void** state) {
+    const driver_fixture_t* fixture = *state;
+    int32_t expected[ANSWER_TOKENS];
+    int32_t found[ANSWER_TOKENS];
+    const uint64_t graphs = fixture->control->graph_launches;
+    expected_tokens(fixture, expected);
+    assert_status(run_once(fixture, NULL, found, &assert_status_error), LLMIR_STATUS_OK);
+    assert_memory_equal(found, expected, sizeof found);
+    /* Every token of the answer is a graph, and the self-test one more. */
+    assert_true(fixture->control->graph_launches - graphs >= ANSWER_TOKENS);
+    assert_clean(fixture->control);
+}
+
+/* The n-th call fails, for every n: an error with a text, or the same tokens; nothing is left. */
+static void sweep(const driver_fixture_t* fixture, int code) {
+    fake_control_t* control = fixture->control;
+    int32_t expected[ANSWER_TOKENS];
+    unsigned failures = 0;
+    expected_tokens(fixture, expected);
+    for (uint64_t n = 1;; ++n) {
+        test_allocator_t counting = {0};
+        const llmir_allocator_t allocator = test_allocator(&counting);
+        llmir_error_t error = {0, {0}};
+        int32_t found[ANSWER_TOKENS];
+        const uint64_t before = control->calls;
+        control->fail_code = code;
+        control->fail_at = before + n;
+        const llmir_status_t status = run_once(fixture, &allocator, found, &error);
+        control->fail_at = 0;
+        if (status == LLMIR_STATUS_OK) {
+            assert_memory_equal(found, expected, sizeof found);
+        } else {
+            ++failures;
+            assert_true(status == LLMIR_STATUS_OUT_OF_MEMORY ||
+                        status == LLMIR_STATUS_DEVICE_LOST || status == LLMIR_STATUS_UNSUPPORTED);
+            assert_int_equal(error.code, status);
+            assert_true(error.message[0] != '\0');
+        }
+        if (control->faults + control->live_objects + control->live_bytes != 0) {
+            print_message("call %u of %u failed with %d\n", (unsigned)n,
+                          (unsigned)(control->calls - before), code);
+        }
+        assert_clean(control);
+        test_allocator_check(&counting);
+        if (control->calls - before < n) {
+            print_message("%u calls, %u failures\n", (unsigned)n - 1u, failures);
+            assert_true(failures > 100);
+            return;
+        }
+    }
+}
+
+static void test_driver_out_of_memory_at_any_call_leaves_nothing(void** state) {
+    sweep(*state, 2);
+}
+
+static void test_driver_device_lost_at_any_call_leaves_nothing(void** state) {
+    sweep(*state, 700);
+}
+
+static void test_driver_hundred_loads_return_all_memory(void** state) {
+    const driver_fixture_t* fixture = *state;
+    loaded_t keeper; /* holds the device open, so that its memory can be seen */
+    assert_status(load(fixture, fixture->target, NULL, &keeper, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const uint64_t bytes = fixture->control->live_bytes;
+    const uint64_t objects = fixture->control->live_objects;
+    assert_true(bytes > 0);
+    for (int i = 0; i < LOADS; ++i) {
+        llmir_model_options_t options = LLMIR_MODEL_OPTIONS_INIT;
+        llmir_model_t* model = NULL;
+        options.device = fixture->target;
+        assert_status(llmir_model_load_file(keeper.runtime, fixture->bundle, &options, &model,
+                                            &assert_status_error),
+                      LLMIR_STATUS_OK);
+        assert_true(fixture->control->live_bytes > bytes);
+        llmir_model_destroy(model);
+        assert_int_equal(fixture->control->live_bytes, bytes);
+        assert_int_equal(fixture->control->live_objects, objects);
+    }
+    unload(&keeper);
+    assert_clean(fixture->control);
+}
+
+/* ---- Cancelling ---- */
+
+typedef struct stopper {
+    const fake_control_t* control;
+    llmir_session_t* session;
+    uint64_t launches; /* kernels after which it cancels */
+} stopper_t;
+
+static void cancel_later(void* user) {
+    stopper_t* stopper = user;
+    while (*(const volatile uint64_t*)&stopper->control->launches < stopper->launches) {
+        llmir_cpu_relax();
+    }
+    llmir_session_cancel(stopper->session);
+}
+
+static void long_prompt(int32_t* out_ids) {
+    for (uint32_t i = 0; i < LONG_TOKENS; ++i) {
+        out_ids[i] = (int32_t)(i * 13u % 200u);
+    }
+}
+
+static void test_driver_cancel_in_the_middle_of_a_long_prompt(void** state) {
+    const driver_fixture_t* fixture = *state;
+    int32_t ids[LONG_TOKENS];
+    loaded_t loaded;
+    llmir_thread_t thread;
+    long_prompt(ids);
+    assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const uint64_t before = fixture->control->launches;
+    stopper_t stopper = {fixture->control, loaded.session, before + 5u};
+    assert_status(llmir_thread_start(&thread, cancel_later, &stopper, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const llmir_status_t status = llmir_session_feed(loaded.session, ids, LONG_TOKENS, NULL);
+    const uint64_t ran = fixture->control->launches - before;
+    llmir_thread_join(&thread);
+    assert_int_equal(status, LLMIR_STATUS_CANCELLED);
+    assert_int_equal(llmir_session_position(loaded.session), 0);
+    llmir_session_clear_cancel(loaded.session);
+    assert_status(llmir_session_feed(loaded.session, ids, LONG_TOKENS, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_true(ran < fixture->control->launches - before - ran);
+    unload(&loaded);
+    assert_clean(fixture->control);
+}
+
+static void test_driver_deadline_in_the_middle_of_a_long_prompt(void** state) {
+    const driver_fixture_t* fixture = *state;
+    int32_t ids[LONG_TOKENS];
+    loaded_t loaded;
+    long_prompt(ids);
+    assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    llmir_session_set_deadline(loaded.session, 2000000);
+    assert_status(llmir_session_feed(loaded.session, ids, LONG_TOKENS, &assert_status_error),
+                  LLMIR_STATUS_DEADLINE);
+    llmir_session_set_deadline(loaded.session, 0);
+    assert_status(llmir_session_feed(loaded.session, ids, LONG_TOKENS, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    unload(&loaded);
+    assert_clean(fixture->control);
+}
+
+/* A device that is lost fails what runs on it from then on; the processor's sessions go on. */
+static void test_driver_lost_device_takes_nothing_else_with_it(void** state) {
+    const driver_fixture_t* fixture = *state;
+    int32_t expected[ANSWER_TOKENS];
+    int32_t found[ANSWER_TOKENS];
+    loaded_t gpu, cpu;
+    llmir_piece_t piece;
+    expected_tokens(fixture, expected);
+    assert_status(load(fixture, fixture->target, NULL, &gpu, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(load(fixture, "cpu", NULL, &cpu, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(answer(&gpu, found, &assert_status_error), LLMIR_STATUS_OK);
+    fixture->control->fail_code = 719;
+    fixture->control->fail_at = fixture->control->calls + 3u;
+    assert_status(llmir_session_next(gpu.session, &piece, &assert_status_error),
+                  LLMIR_STATUS_DEVICE_LOST);
+    assert_status_message(llmir_session_next(gpu.session, &piece, &assert_status_error),
+                          LLMIR_STATUS_DEVICE_LOST, "failed before");
+    fixture->control->fail_at = 0;
+    assert_status(answer(&cpu, found, &assert_status_error), LLMIR_STATUS_OK);
+    assert_memory_equal(found, expected, sizeof found);
+    unload(&gpu);
+    assert_status(run_once(fixture, NULL, found, &assert_status_error), LLMIR_STATUS_OK);
+    assert_memory_equal(found, expected, sizeof found);
+    unload(&cpu);
+    assert_clean(fixture->control);
+}
+
+int main(int argc, char** argv) {
+    driver_fixture_t fixture = {0};
+    if (argc != 4) {
+        fprintf(stderr, "usage: test_driver TARGET LIBRARY BUNDLE\n");
+        return 2;
+    }
+    /* Kept open, so that the counts outlive devices. */
+    void* library = dlopen(argv[2], RTLD_NOW);
+    fake_driver_control_fn control = NULL;
+    if (library != NULL) {
+        *(void**)&control = dlsym(library, "fake_driver_control");
+    }
+    if (control == NULL) {
+        fprintf(stderr, "test_driver: %s is no stand-in driver\n", argv[2]);
+        return 2;
+    }
+    fixture = (driver_fixture_t){argv[1], argv[3], control()};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(test_driver_gives_the_tokens_of_the_processor, &fixture),
+        cmocka_unit_test_prestate(test_driver_out_of_memory_at_any_call_leaves_nothing, &fixture),
+        cmocka_unit_test_prestate(test_driver_device_lost_at_any_call_leaves_nothing, &fixture),
+        cmocka_unit_test_prestate(test_driver_hundred_loads_return_all_memory, &fixture),
+        cmocka_unit_test_prestate(test_driver_cancel_in_the_middle_of_a_long_prompt, &fixture),
+        cmocka_unit_test_prestate(test_driver_deadline_in_the_middle_of_a_long_prompt, &fixture),
+        cmocka_unit_test_prestate(test_driver_lost_device_takes_nothing_else_with_it, &fixture),
+    };
+    return cmocka_run_group_tests_name(fixture.target, tests, NULL, NULL);
+}
