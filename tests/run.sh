@@ -50,6 +50,8 @@ quickstart_stage() {
         ln "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf 2>/dev/null || cp "$LLMIR_SMOLLM2_GGUF" build-quickstart/smollm2.gguf
     fi
     sh tests/check_quickstart.sh
+    LLMIR_OTHER_LLMIRC=$PWD/build-quickstart/bin/llmirc # the stage `release` compares it with its own
+    export LLMIR_OTHER_LLMIRC
 }
 
 # build_preset PRESET [TARGET...]: configures and builds it, all of it if no targets are named.
