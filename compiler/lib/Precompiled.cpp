@@ -1,0 +1,2 @@
+//===- Precompiled.cpp - What Precompiled.h is compiled with --------------===//
+#include "Precompiled.h"
