@@ -1,7 +1,7 @@
 #!/bin/sh
 # What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release, about fifteen minutes on two cores
+#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release, about half an hour on two cores
 #   sh tests/run.sh clang ...    some stages: those, and every preset of CMakePresets.json
 #
 # Further stages, not yet in CI's time:
