@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/base/deadline.h"
-#include "core/base/size.h"
+#include "targets/gpu/gpu_checks.h"
 #include "targets/gpu/gpu_device.h"
 
 /* Tokens of a batch that is launched as a graph. */
@@ -22,40 +21,10 @@
 
 #define CAPTURE_OF_THIS_THREAD 1
 
-/* ---- Arguments ---- */
-
-static llmir_status_t check_slots(const llmir_gpu_program_t* program,
-                                  const llmir_submission_t* submission,
-                                  llmir_error_t* error) {
-    const llmir_plan_view_t* plan = program->plan;
-    const llmir_batch_t* batch = submission->batch;
-    for (uint32_t i = 0; i < plan->record->slot_count; ++i) {
-        const uint64_t tokens = (uint64_t)batch->token_count * plan->slots[i].token_row_bytes;
-        const uint64_t outputs = (uint64_t)batch->output_count * plan->slots[i].output_row_bytes;
-        const uint64_t bytes = tokens > outputs ? tokens : outputs;
-        if (submission->slot_offsets[i] % 4u != 0 ||
-            !llmir_range_fits(submission->slot_offsets[i], bytes, submission->activations->bytes)) {
-            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                              "slot %" PRIu32 ": %" PRIu64 " bytes at offset %" PRIu64
-                              " do not fit the activations of %zu bytes",
-                              i, bytes, submission->slot_offsets[i],
-                              submission->activations->bytes);
-        }
-    }
-    return LLMIR_STATUS_OK;
-}
-
-static llmir_status_t check_batch(const llmir_gpu_device_t* device,
-                                  const llmir_submission_t* submission,
-                                  const llmir_batch_arrays_t* arrays,
-                                  llmir_error_t* error) {
-    if (!llmir_range_fits(submission->batch_offset, arrays->bytes,
-                          submission->activations->bytes)) {
-        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "batch: %" PRIu64 " bytes at offset %" PRIu64
-                          " do not fit the activations of %zu bytes",
-                          arrays->bytes, submission->batch_offset, submission->activations->bytes);
-    }
+static llmir_status_t check_capacity(const llmir_gpu_device_t* device,
+                                     const llmir_submission_t* submission,
+                                     const llmir_batch_arrays_t* arrays,
+                                     llmir_error_t* error) {
     if (submission->batch->token_count > GRID_ROWS || arrays->bytes > LLMIR_GPU_STAGING_BYTES) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "batch: %" PRIu32 " tokens with arrays of %" PRIu64
@@ -64,22 +33,6 @@ static llmir_status_t check_batch(const llmir_gpu_device_t* device,
                           LLMIR_GPU_STAGING_BYTES);
     }
     return LLMIR_STATUS_OK;
-}
-
-static llmir_status_t check_stop(const llmir_submission_t* submission, llmir_error_t* error) {
-    llmir_status_t status = LLMIR_STATUS_OK;
-    const uint32_t deadline = submission->deadline != NULL
-                                  ? llmir_atomic_load_acquire(submission->deadline)
-                                  : LLMIR_DEADLINE_NONE;
-    if (submission->cancel != NULL && llmir_atomic_load_acquire(submission->cancel) != 0) {
-        status = LLMIR_STATUS_CANCELLED;
-    } else if (deadline != LLMIR_DEADLINE_NONE &&
-               llmir_deadline_is_over(deadline, llmir_clock_ns())) {
-        status = LLMIR_STATUS_DEADLINE;
-    }
-    return status == LLMIR_STATUS_OK ? status
-                                     : llmir_fail(error, status, "the computation was stopped: %s",
-                                                  llmir_status_text(status));
 }
 
 /* ---- The batch's arrays ---- */
@@ -280,7 +233,7 @@ static llmir_status_t run_traced(llmir_gpu_program_t* program,
     llmir_gpu_device_t* device = (llmir_gpu_device_t*)program->base.device;
     for (uint32_t i = 0; i < program->step_count; ++i) {
         const uint32_t dispatch = program->steps[i].dispatch;
-        LLMIR_TRY(check_stop(submission, error));
+        LLMIR_TRY(llmir_gpu_check_stop(submission, error));
         if (llmir_gpu_step_rows(&program->steps[i], submission->batch) == 0) {
             continue;
         }
@@ -306,7 +259,7 @@ static llmir_status_t run_segments(llmir_gpu_program_t* program,
         if (segment >= LLMIR_GPU_SEGMENTS) {
             LLMIR_GPU_TRY(device, device->driver.event_wait(event), "running kernels");
         }
-        LLMIR_TRY(check_stop(submission, error));
+        LLMIR_TRY(llmir_gpu_check_stop(submission, error));
         LLMIR_TRY(launch_steps(program, submission, i, end, error));
         LLMIR_GPU_TRY(device, device->driver.event_record(event, device->stream),
                       "recording an event");
@@ -322,7 +275,7 @@ static llmir_status_t run_steps(llmir_gpu_program_t* program,
     if (submission->trace != NULL) {
         return run_traced(program, submission, error);
     }
-    LLMIR_TRY(check_stop(submission, error));
+    LLMIR_TRY(llmir_gpu_check_stop(submission, error));
     if (submission->batch->token_count <= GRAPH_TOKENS && !program->has_no_graphs) {
         void* executable = graph_for(program, submission);
         if (executable != NULL) {
@@ -366,8 +319,8 @@ llmir_status_t llmir_gpu_submit(llmir_device_t* base,
     if (batch->token_count == 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "batch: no tokens");
     }
-    LLMIR_TRY(check_slots(program, submission, error));
-    LLMIR_TRY(check_batch(device, submission, &arrays, error));
+    LLMIR_TRY(llmir_gpu_check_submission(program->plan, submission, &arrays, error));
+    LLMIR_TRY(check_capacity(device, submission, &arrays, error));
     LLMIR_TRY(llmir_gpu_enter(device, error));
     const llmir_status_t status = run_batch(program, submission, &arrays, error);
     if (status == LLMIR_STATUS_OK) {

@@ -4,8 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/base/deadline.h"
-#include "core/base/size.h"
+#include "targets/gpu/gpu_checks.h"
 #include "targets/vulkan/vulkan_device.h"
 
 /* What vkCmdUpdateBuffer takes at most. */
@@ -15,60 +14,14 @@
 #define SEGMENT_ROWS 1024u
 #define SEGMENT_MIN_STEPS 4u
 
-/* ---- Arguments ---- */
-
-static llmir_status_t check_slots(const llmir_vulkan_program_t* program,
-                                  const llmir_submission_t* submission,
-                                  llmir_error_t* error) {
-    const llmir_plan_view_t* plan = program->plan;
-    const llmir_batch_t* batch = submission->batch;
-    for (uint32_t i = 0; i < plan->record->slot_count; ++i) {
-        const uint64_t tokens = (uint64_t)batch->token_count * plan->slots[i].token_row_bytes;
-        const uint64_t outputs = (uint64_t)batch->output_count * plan->slots[i].output_row_bytes;
-        const uint64_t bytes = tokens > outputs ? tokens : outputs;
-        if (submission->slot_offsets[i] % 4u != 0 ||
-            !llmir_range_fits(submission->slot_offsets[i], bytes, submission->activations->bytes)) {
-            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                              "slot %" PRIu32 ": %" PRIu64 " bytes at offset %" PRIu64
-                              " do not fit the activations of %zu bytes",
-                              i, bytes, submission->slot_offsets[i],
-                              submission->activations->bytes);
-        }
-    }
-    return LLMIR_STATUS_OK;
-}
-
-static llmir_status_t check_batch(const llmir_vulkan_device_t* device,
-                                  const llmir_submission_t* submission,
-                                  const llmir_batch_arrays_t* arrays,
-                                  llmir_error_t* error) {
+static llmir_status_t check_capacity(const llmir_vulkan_device_t* device,
+                                     const llmir_submission_t* submission,
+                                     llmir_error_t* error) {
     const uint32_t largest = device->properties.limits.maxComputeWorkGroupCount[1];
-    if (!llmir_range_fits(submission->batch_offset, arrays->bytes,
-                          submission->activations->bytes)) {
-        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "batch: %" PRIu64 " bytes at offset %" PRIu64
-                          " do not fit the activations of %zu bytes",
-                          arrays->bytes, submission->batch_offset, submission->activations->bytes);
-    }
     if (submission->batch->token_count > largest) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "batch: %" PRIu32 " tokens, %s takes at most %" PRIu32,
                           submission->batch->token_count, device->name, largest);
-    }
-    return LLMIR_STATUS_OK;
-}
-
-static llmir_status_t check_stop(const llmir_submission_t* submission, llmir_error_t* error) {
-    if (submission->cancel != NULL && llmir_atomic_load_acquire(submission->cancel) != 0) {
-        return llmir_fail(error, LLMIR_STATUS_CANCELLED, "the computation was stopped: %s",
-                          llmir_status_text(LLMIR_STATUS_CANCELLED));
-    }
-    const uint32_t deadline = submission->deadline != NULL
-                                  ? llmir_atomic_load_acquire(submission->deadline)
-                                  : LLMIR_DEADLINE_NONE;
-    if (deadline != LLMIR_DEADLINE_NONE && llmir_deadline_is_over(deadline, llmir_clock_ns())) {
-        return llmir_fail(error, LLMIR_STATUS_DEADLINE, "the computation was stopped: %s",
-                          llmir_status_text(LLMIR_STATUS_DEADLINE));
     }
     return LLMIR_STATUS_OK;
 }
@@ -243,7 +196,7 @@ static llmir_status_t run_steps(llmir_vulkan_program_t* program,
     const uint32_t length = segment_steps(submission);
     for (uint32_t i = 0; i < program->step_count;) {
         llmir_vulkan_frame_t* frame = NULL;
-        LLMIR_TRY(check_stop(submission, error));
+        LLMIR_TRY(llmir_gpu_check_stop(submission, error));
         if (submission->trace != NULL) {
             LLMIR_TRY(run_traced(program, submission, i++, error));
             continue;
@@ -286,8 +239,8 @@ llmir_status_t llmir_vulkan_submit(llmir_device_t* base,
         llmir_batch_arrays(batch->token_count, batch->output_count, batch->sequence_count,
                            batch->page_table_stride, batch->window_table != NULL);
     *out_fence = 0;
-    LLMIR_TRY(check_slots(program, submission, error));
-    LLMIR_TRY(check_batch(device, submission, &arrays, error));
+    LLMIR_TRY(llmir_gpu_check_submission(program->plan, submission, &arrays, error));
+    LLMIR_TRY(check_capacity(device, submission, error));
     llmir_mutex_lock(&device->mutex);
     const llmir_status_t status = run_batch(program, submission, &arrays, error);
     if (status == LLMIR_STATUS_OK) {

@@ -10,9 +10,8 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gpu_models import WORK, chat, make_bundle, run  # noqa: E402
+from gpu_models import WORK, SameTokens, chat, make_bundle, run  # noqa: E402
 
-PROMPTS = ("Once upon a time", "a", "The capital of France is Paris, and that of")
 REAL_PROMPTS = ("The capital of France is", "Once upon a time", "def fibonacci(n):", "Water boils at",
                 "The three primary colours are", "1, 2, 3, 4,", "Dear Sir or Madam,", "The opposite of hot is")
 VALIDATION = {"VK_INSTANCE_LAYERS": "VK_LAYER_KHRONOS_validation"}
@@ -55,36 +54,17 @@ class Sections:
         return path
 
 
-class Vulkan(unittest.TestCase):
-    def assert_same_tokens(self, bundle, *more):
-        for prompt in PROMPTS:
-            expected = chat(bundle, "cpu", prompt, *more)
-            self.assertEqual(expected.returncode, 0, expected.stderr)
-            found = chat(bundle, "vulkan", prompt, *more)
-            self.assertEqual(found.returncode, 0, found.stderr)
-            self.assertIn("vulkan: ", found.stderr)
-            self.assertEqual(found.stdout, expected.stdout)
+class Vulkan(SameTokens, unittest.TestCase):
+    device_name = "vulkan: "
 
-    def test_tokens_are_those_of_the_processor(self):
-        self.assert_same_tokens(BUNDLE)
+    def bundle(self):
+        return BUNDLE
 
-    def test_other_weights(self):
-        for name, kind, options in (("s4", "Q4_0", ()), ("s8", "Q8_0", ()), ("f16", "F16", ()),
-                                    ("int16", "Q4_1", ("--activations", "int16"))):
-            with self.subTest(name=name):
-                self.assert_same_tokens(make_vulkan_bundle(name, *options, kind=kind))
+    def made(self, name, *options, **more):
+        return make_vulkan_bundle(name, *options, **more)
 
-    def test_other_architectures(self):
-        for arch in ("gemma3", "qwen3"):
-            with self.subTest(arch=arch):
-                self.assert_same_tokens(make_vulkan_bundle(arch, arch=arch, kind="Q8_0"))
-
-    def test_cache_of_f32(self):
-        self.assert_same_tokens(BUNDLE, "--kv", "f32")
-
-    def test_a_prompt_in_many_passes_gives_the_same(self):
-        long = "once upon a time there was " * 30
-        self.assertEqual(chat(BUNDLE, "vulkan", long).stdout, chat(BUNDLE, "cpu", long).stdout)
+    def there(self, bundle, prompt, *more):
+        return chat(bundle, "vulkan", prompt, *more)
 
     def test_validation_layer_is_silent(self):
         result = chat(BUNDLE, "vulkan", environment=VALIDATION)

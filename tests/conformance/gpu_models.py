@@ -26,3 +26,40 @@ def make_bundle(name, *options, arch="llama", kind="Q4_1", target):
 def chat(bundle, device, prompt="Once upon a time", *more, environment=None, tokens=12):
     return run(BIN / "llmir-chat", bundle, "--device", device, "--raw", "--greedy", "-p", prompt, "-n", tokens, "--stats",
                *more, environment=environment)
+
+
+class SameTokens:
+    """Greedy tokens of the processor on a device: a TestCase says how a bundle is `made` and how it is run `there`."""
+
+    PROMPTS = ("Once upon a time", "a", "The capital of France is Paris, and that of")
+
+    def assert_same_tokens(self, bundle, *more):
+        for prompt in self.PROMPTS:
+            expected = chat(bundle, "cpu", prompt, *more)
+            self.assertEqual(expected.returncode, 0, expected.stderr)
+            found = self.there(bundle, prompt, *more)
+            self.assertEqual(found.returncode, 0, found.stderr)
+            self.assertIn(self.device_name, found.stderr)
+            self.assertNotIn("fake driver:", found.stderr)
+            self.assertEqual(found.stdout, expected.stdout)
+
+    def test_tokens_are_those_of_the_processor(self):
+        self.assert_same_tokens(self.bundle())
+
+    def test_other_weights(self):
+        for name, kind, options in (("s4", "Q4_0", ()), ("s8", "Q8_0", ()), ("f16", "F16", ()),
+                                    ("int16", "Q4_1", ("--activations", "int16"))):
+            with self.subTest(name=name):
+                self.assert_same_tokens(self.made(name, *options, kind=kind))
+
+    def test_other_architectures(self):
+        for arch in ("gemma3", "qwen3"):
+            with self.subTest(arch=arch):
+                self.assert_same_tokens(self.made(arch, arch=arch, kind="Q8_0"))
+
+    def test_cache_of_f32(self):
+        self.assert_same_tokens(self.bundle(), "--kv", "f32")
+
+    def test_a_prompt_in_many_passes_gives_the_same(self):
+        long = "once upon a time there was " * 30
+        self.assertEqual(self.there(self.bundle(), long).stdout, chat(self.bundle(), "cpu", long).stdout)
