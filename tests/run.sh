@@ -54,11 +54,14 @@ quickstart_stage() {
     export LLMIR_OTHER_LLMIRC
 }
 
-# build_preset PRESET [TARGET...]: configures and builds it, all of it if no targets are named.
+# build_preset PRESET [TARGET...]: configures and builds it, all of it if no targets are named. Where programs are ELF, llmir-static too,
+# with SmolLM2 inside.
 build_preset() {
     preset=$1
     shift
-    cmake --preset "$preset" >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
+    model=
+    case $preset in release | cross-*-linux-gnu*) model=${LLMIR_SMOLLM2_GGUF:-} ;; esac
+    cmake --preset "$preset" ${model:+"-DLLMIR_STATIC_MODEL=$model" "-DLLMIR_LLMIRC=$PWD/build-release/bin/llmirc"} >build-$preset.log 2>&1 || { cat build-$preset.log; exit 1; }
     cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"} >build-$preset.log 2>&1 || { tail -n 60 build-$preset.log; exit 1; }
     rm -f build-$preset.log
 }

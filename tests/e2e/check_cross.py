@@ -141,6 +141,8 @@ def chat_smollm2(other):
     if not e2e.SMOLLM2 or not os.path.isfile(e2e.SMOLLM2):
         skip("LLMIR_SMOLLM2_GGUF names no file")
     print(same(other, "llmir-chat", cross.smollm2(), "-p", "The capital of France is", "--raw", "--greedy", "-n", 6))
+    if pathlib.Path(other.pattern.replace("*", "llmir-static")).is_file():
+        print(same(other, "llmir-static", "What is the capital of France?"))
 
 
 CASES = {function.__name__: function for function in (chat_tiny, chat_smollm2, programs, wrong_use)}

@@ -87,10 +87,21 @@ class Objects(unittest.TestCase):
                  re.findall(r"LOAD\s+\S+ (0x\S+) \S+ \S+ (0x\S+) (.{3})", segments)]
         self.assertEqual([flags.strip() for begin, size, flags in loads if begin <= address < begin + size], ["R"])
 
+    @unittest.skipIf(shutil.which("llmirc"), "an llmirc is installed")
+    def test_build_without_any_compiler_says_so(self):
+        result = subprocess.run([os.environ["LLMIR_CMAKE"], "-S", SOURCE, "-B", self.folder / "none", "-DLLMIR_BUILD_TESTS=OFF",
+                                 f"-DLLMIR_STATIC_MODEL={self.model}"], capture_output=True, text=True, check=False)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("LLMIR_STATIC_MODEL: no llmirc, expected LLMIR_BUILD_COMPILER=ON or LLMIR_LLMIRC to name one",
+                      " ".join(result.stderr.split()))
 
+
+@unittest.skipUnless("LLMIR_STATIC" in os.environ, "llmir-static is not built: LLMIR_STATIC_MODEL")
 class SmolLM2(unittest.TestCase):
+    """What the build makes of -DLLMIR_STATIC_MODEL=smollm2.gguf."""
+
     def test_self_contained_and_without_copies(self):
-        program = build_static(e2e.WORK / "smollm2", e2e.smollm2())
+        program = pathlib.Path(os.environ["LLMIR_STATIC"])
         with subprocess.Popen([program, "What is the capital of France?"], stdout=subprocess.PIPE, cwd="/", env={}) as process:
             first = process.stdout.read(1)
             process.send_signal(signal.SIGSTOP)
@@ -104,8 +115,6 @@ class SmolLM2(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
         self.assertIn("Paris", text)
         self.assertLess(own, size / 2)
-        (e2e.WORK / "smollm2/model.o").unlink()
-        program.unlink()
 
 
 if __name__ == "__main__":
