@@ -27,19 +27,26 @@ static llmir_status_t check_tokens(const llmir_session_t* session,
     return LLMIR_STATUS_OK;
 }
 
-/* Copies a page of the `bytes` long ones from `offset` on, if there is something to copy. */
+/* Copies a page of the layers that are, or are not, kept apart because of their window, if there is
+ * something to copy. */
 static llmir_status_t copy_page(llmir_pool_t* pool,
                                 llmir_kv_copy_t copy,
-                                uint64_t offset,
-                                uint64_t bytes,
+                                int apart,
                                 llmir_error_t* error) {
-    if (copy.from == LLMIR_KV_NO_PAGE || bytes == 0) {
+    if (copy.from == LLMIR_KV_NO_PAGE) {
         return LLMIR_STATUS_OK;
     }
     pool->copied_count += 1u;
-    return pool->kv->device->target->buffer_copy(pool->kv, (size_t)(offset + copy.to * bytes),
-                                                 (size_t)(offset + copy.from * bytes),
-                                                 (size_t)bytes, error);
+    for (uint32_t i = 0; i < pool->model->plan.record->kv_layer_count; ++i) {
+        const llmir_kv_place_t* place = &pool->kv_places[i];
+        if (llmir_pool_is_apart(pool, i) == apart) {
+            LLMIR_TRY(pool->kv->device->target->buffer_copy(
+                pool->kv, (size_t)(place->offset + copy.to * place->page_bytes),
+                (size_t)(place->offset + copy.from * place->page_bytes), (size_t)place->page_bytes,
+                error));
+        }
+    }
+    return LLMIR_STATUS_OK;
 }
 
 static llmir_status_t no_pages(const llmir_session_t* session,
@@ -67,7 +74,7 @@ static llmir_status_t reserve_pages(llmir_session_t* session, size_t count, llmi
                              &copy)) {
         return no_pages(session, &pool->pages, count, error);
     }
-    return copy_page(pool, copy, 0, pool->layout.page_bytes, error);
+    return copy_page(pool, copy, 0, error);
 }
 
 static llmir_status_t reserve_window(llmir_session_t* session, size_t count, llmir_error_t* error) {
@@ -76,7 +83,7 @@ static llmir_status_t reserve_window(llmir_session_t* session, size_t count, llm
     if (!llmir_windows_grow(session, session->position + (uint32_t)count, &copy)) {
         return no_pages(session, &pool->window_pages, count, error);
     }
-    return copy_page(pool, copy, pool->layout.window_offset, pool->layout.window_page_bytes, error);
+    return copy_page(pool, copy, 1, error);
 }
 
 llmir_status_t llmir_session_reserve(llmir_session_t* session, size_t count, llmir_error_t* error) {
@@ -149,12 +156,10 @@ static llmir_batch_t build_batch(const feed_pass_t* pass) {
         .token_sequence = pool->token_sequence,
         .output_rows = pool->output_indices,
         .page_table = pool->batch_tables,
-        .page_bytes = pool->layout.page_bytes,
+        .kv_places = pool->kv_places,
     };
     if (pool->layout.window_page_count != 0) {
         batch.window_table = pool->batch_windows;
-        batch.window_page_bytes = pool->layout.window_page_bytes;
-        batch.window_offset = pool->layout.window_offset;
     }
     for (uint32_t i = 0; i < pass->feed_count; ++i) {
         append_feed(pass, i, &batch);

@@ -183,6 +183,28 @@ uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan,
     return without_windows ? bytes - llmir_plan_window_bytes(plan, storage) : bytes;
 }
 
+uint64_t llmir_plan_place_kv(const llmir_plan_view_t* plan,
+                             uint32_t storage,
+                             uint32_t page_count,
+                             uint32_t window_page_count,
+                             llmir_kv_place_t* out_places) {
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
+        const llmir_plan_kv_layer_t* layer = &plan->kv_layers[i];
+        const int apart = window_page_count != 0 && layer->window != 0;
+        const uint64_t pages = apart ? window_page_count : page_count;
+        const uint64_t page = llmir_kv_layer_bytes(layer, storage, plan->record->page_tokens);
+        if (pages > (UINT64_MAX - end) / page) {
+            return UINT64_MAX;
+        }
+        if (out_places != NULL) {
+            out_places[i] = (llmir_kv_place_t){end, page, pages * page};
+        }
+        end += pages * page;
+    }
+    return end;
+}
+
 static llmir_status_t check_variants(const llmir_plan_source_t* source,
                                      const llmir_plan_view_t* plan,
                                      llmir_error_t* error) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "core/plan.h"
 #include "core/session.h"
 
 #define ARENA_ALIGNMENT 64u
@@ -67,6 +68,9 @@ static void place_scratch(llmir_pool_t* pool) {
     pool->batch_tables = (void*)(arena + layout->batch_tables.offset);
     pool->batch_windows = (void*)(arena + layout->batch_windows.offset);
     pool->slot_offsets = (void*)(arena + layout->slot_offsets.offset);
+    pool->kv_places = (void*)(arena + layout->kv_places.offset);
+    (void)llmir_plan_place_kv(&pool->model->plan, layout->kv_type, layout->page_count,
+                              layout->window_page_count, pool->kv_places);
     pool->candidates = (void*)(arena + layout->candidates.offset);
     pool->recent = (void*)(arena + layout->recent.offset);
     pool->marks = (void*)(arena + layout->marks.offset);

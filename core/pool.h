@@ -13,6 +13,7 @@ struct llmir_pool {
     uint8_t* arena; /* begins with this struct */
     llmir_buffer_t* activations;
     llmir_buffer_t* kv;
+    llmir_kv_place_t* kv_places; /* [kv_layer_count] in it */
     llmir_kv_pages_t pages;
     llmir_kv_pages_t window_pages; /* without token ids; none without windows */
     llmir_session_t* sessions;     /* [layout.session_count] */
@@ -39,6 +40,11 @@ struct llmir_pool {
     llmir_sampler_mark_t* marks;
     uint32_t* allowed; /* bits of the tokens that a grammar allows */
 };
+
+/* Whether a KV layer's pages are those of windows. */
+static inline int llmir_pool_is_apart(const llmir_pool_t* pool, uint32_t layer) {
+    return pool->layout.window_page_count != 0 && pool->model->plan.kv_layers[layer].window != 0;
+}
 
 /* First byte of element `index` of an array of equal parts. */
 static inline void* llmir_pool_at(const llmir_pool_t* pool,

@@ -173,23 +173,19 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
         cursor, layout->guess_tokens != 0 ? guess_rows * vocab : 0u, sizeof(float));
     layout->slot_offsets =
         llmir_arena_append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
+    layout->kv_places =
+        llmir_arena_append(cursor, model->plan.record->kv_layer_count, sizeof(llmir_kv_place_t));
     layout->candidates = llmir_arena_append(cursor, vocab, sizeof(llmir_candidate_t));
     layout->recent = llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
     layout->marks =
         llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(llmir_sampler_mark_t));
 }
 
-/* The pages, then those of windows. */
-static void lay_out_kv(llmir_pool_layout_t* layout, size_t* cursor) {
-    layout->kv.offset = *cursor;
-    (void)llmir_arena_append(cursor, layout->page_count, layout->page_bytes);
-    layout->window_offset = *cursor - layout->kv.offset;
-    (void)llmir_arena_append(cursor, layout->window_page_count, layout->window_page_bytes);
-    if (*cursor == layout->kv.offset) {
-        (void)llmir_arena_append(cursor, 1,
-                                 ARENA_ALIGNMENT); /* no attention; devices make no empty buffers */
-    }
-    layout->kv.bytes = *cursor - layout->kv.offset;
+static void lay_out_kv(const llmir_model_t* model, llmir_pool_layout_t* layout, size_t* cursor) {
+    const uint64_t bytes = llmir_plan_place_kv(&model->plan, layout->kv_type, layout->page_count,
+                                               layout->window_page_count, NULL);
+    /* Without attention too: devices make no empty buffers. */
+    layout->kv = llmir_arena_append(cursor, 1, bytes != 0 ? bytes : ARENA_ALIGNMENT);
 }
 
 /* Of the arrays of the largest batch. */
@@ -199,24 +195,48 @@ static uint64_t batch_bytes_of(const llmir_pool_layout_t* layout) {
         .bytes;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+/* Bytes of the KV layer that takes most. */
+static uint64_t largest_layer(const llmir_model_t* model, const llmir_pool_layout_t* layout) {
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < model->plan.record->kv_layer_count; ++i) {
+        const llmir_plan_kv_layer_t* layer = &model->plan.kv_layers[i];
+        const int apart = layout->window_page_count != 0 && layer->window != 0;
+        largest = larger(largest, (apart ? layout->window_page_count : layout->page_count) *
+                                      llmir_kv_layer_bytes(layer, layout->kv_type,
+                                                           model->plan.record->page_tokens));
+    }
+    return largest;
+}
+
 /* The device must be able to use such a cache and to bind the buffers. */
 static llmir_status_t check_device(const llmir_model_t* model,
                                    const llmir_pool_layout_t* layout,
                                    llmir_error_t* error) {
     const llmir_device_caps_t* caps = &model->caps;
-    const size_t largest =
-        layout->activations.bytes > layout->kv.bytes ? layout->activations.bytes : layout->kv.bytes;
+    const uint64_t buffer = larger(layout->activations.bytes, layout->kv.bytes);
+    const uint64_t binding = larger(layout->activations.bytes, largest_layer(model, layout));
     if ((caps->kv_types >> layout->kv_type & 1u) == 0) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "pool options: kv_type %u, which device '%s' has no kernels for",
                           layout->kv_type, caps->name);
     }
-    if (caps->buffer_bytes != 0 && largest > caps->buffer_bytes) {
+    if (caps->buffer_bytes != 0 && buffer > caps->buffer_bytes) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
-                          "pool: %u positions take a buffer of %zu bytes, device '%s' has %llu at "
+                          "pool: %u positions take a buffer of %llu bytes, device '%s' has %llu at "
                           "most",
-                          layout->context_tokens, largest, caps->name,
+                          layout->context_tokens, (unsigned long long)buffer, caps->name,
                           (unsigned long long)caps->buffer_bytes);
+    }
+    if (caps->binding_bytes != 0 && binding > caps->binding_bytes) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "pool: %u positions, %u a pass, take %llu bytes in one binding, device "
+                          "'%s' binds %llu at most",
+                          layout->context_tokens, layout->chunk_tokens, (unsigned long long)binding,
+                          caps->name, (unsigned long long)caps->binding_bytes);
     }
     return LLMIR_STATUS_OK;
 }
@@ -243,7 +263,7 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
         (void)llmir_arena_append(&cursor, 1, batch_bytes_of(out_layout));
     }
     out_layout->activations.bytes = cursor - out_layout->activations.offset;
-    lay_out_kv(out_layout, &cursor);
+    lay_out_kv(model, out_layout, &cursor);
     if (cursor >= SIZE_MAX - 2u * (size_t)model->caps.import_bytes) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "pool: %u tokens in %u sessions, %u a pass, take more than the address "

@@ -3,6 +3,9 @@
  *
  *   | state: pool, sessions, logits, page tables, batch | activations: slots | KV pages |
  *
+ * The pages of a layer lie side by side, so that a device that binds only so much of a buffer needs
+ * to bind one layer.
+ *
  * Each of the three begins at a multiple of 64 bytes. */
 #ifndef LLMIR_POOL_LAYOUT_H
 #define LLMIR_POOL_LAYOUT_H
@@ -37,8 +40,7 @@ typedef struct llmir_pool_layout {
     uint32_t window_tokens; /* the longest window */
     uint32_t window_page_count;
     uint64_t window_page_bytes;
-    uint64_t window_offset; /* of page 0 in the KV region */
-    size_t text_bytes;      /* of one session's text stream */
+    size_t text_bytes; /* of one session's text stream */
     /* State. */
     llmir_arena_part_t pool;
     llmir_arena_part_t sessions;      /* llmir_session_t [session] */
@@ -65,6 +67,7 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t guess_ids;      /* i32 [session][guess_tokens + 1] */
     llmir_arena_part_t guess_logits;   /* f32 [session][guess_tokens + 1][vocab], if any are */
     llmir_arena_part_t slot_offsets;   /* u64 [slot] */
+    llmir_arena_part_t kv_places;      /* llmir_kv_place_t [KV layer] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */
     llmir_arena_part_t recent;         /* i32 [LLMIR_SAMPLER_MAX_WINDOW] */
     llmir_arena_part_t marks;          /* llmir_sampler_mark_t [LLMIR_SAMPLER_MAX_WINDOW] */

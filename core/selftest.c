@@ -21,7 +21,9 @@ typedef struct selftest {
     uint32_t sequences[TOKENS];
     uint32_t output_rows[1];
     uint32_t page_table[1];
-    uint64_t* slot_offsets; /* [slot_count] */
+    uint64_t* slot_offsets;      /* [slot_count] */
+    llmir_kv_place_t* kv_places; /* [kv_layer_count], of one page */
+    uint64_t kv_bytes;
     uint64_t batch_offset;
     uint64_t activation_bytes;
     float* logits[2]; /* [vocab_count], of the device and of the processor */
@@ -33,12 +35,14 @@ static llmir_status_t prepare(selftest_t* test, llmir_error_t* error) {
     const llmir_model_t* model = test->model;
     const uint32_t vocab = model->record->vocab_count;
     const uint32_t slots = model->plan.record->slot_count;
+    const size_t places = (size_t)model->plan.record->kv_layer_count * sizeof(llmir_kv_place_t);
     const size_t offsets = (size_t)slots * sizeof(uint64_t);
-    test->block_bytes = offsets + 2u * (size_t)vocab * sizeof(float);
+    test->block_bytes = places + offsets + 2u * (size_t)vocab * sizeof(float);
     LLMIR_TRY(llmir_allocate(&model->runtime->allocator, test->block_bytes, 64, "self-test",
                              &test->block, error));
-    test->slot_offsets = test->block;
-    test->logits[0] = (void*)((uint8_t*)test->block + offsets);
+    test->kv_places = test->block;
+    test->slot_offsets = (void*)((uint8_t*)test->block + places);
+    test->logits[0] = (void*)((uint8_t*)test->block + places + offsets);
     test->logits[1] = test->logits[0] + vocab;
     for (uint32_t i = 0; i < TOKENS; ++i) {
         test->tokens[i] = (int32_t)((i * 7919u + 13u) % vocab);
@@ -55,8 +59,9 @@ static llmir_status_t prepare(selftest_t* test, llmir_error_t* error) {
         .token_sequence = test->sequences,
         .output_rows = test->output_rows,
         .page_table = test->page_table,
-        .page_bytes = llmir_plan_page_bytes(&model->plan, 0, 0),
+        .kv_places = test->kv_places,
     };
+    test->kv_bytes = llmir_plan_place_kv(&model->plan, 0, 1, 0, test->kv_places);
     for (uint32_t i = 0; i < slots; ++i) {
         const uint64_t tokens = TOKENS * (uint64_t)model->plan.slots[i].token_row_bytes;
         const uint64_t outputs = model->plan.slots[i].output_row_bytes;
@@ -97,7 +102,7 @@ static llmir_status_t run_on(const selftest_t* test,
                              float* out_logits,
                              llmir_error_t* error) {
     const llmir_target_t* target = program->device->target;
-    const size_t kv_bytes = test->batch.page_bytes != 0 ? (size_t)test->batch.page_bytes : 64u;
+    const size_t kv_bytes = test->kv_bytes != 0 ? (size_t)test->kv_bytes : 64u;
     llmir_buffer_t* activations = NULL;
     llmir_buffer_t* kv = NULL;
     llmir_status_t status =

@@ -89,22 +89,18 @@ uint64_t llmir_session_saved_bytes(const llmir_session_t* session) {
            LLMIR_BLAKE2B_BYTES;
 }
 
-/* Where a page lies in the KV buffer. */
+/* Where a layer's part of a page lies in the KV buffer. */
 typedef struct page_range {
     size_t offset;
     size_t bytes;
 } page_range_t;
 
-static page_range_t page_at(const llmir_session_t* session, uint32_t index) {
-    const size_t bytes = (size_t)session->pool->layout.page_bytes;
-    return (page_range_t){session->table.pages[index] * bytes, bytes};
-}
-
-static page_range_t window_page_at(const llmir_session_t* session, uint32_t index) {
-    const llmir_pool_layout_t* layout = &session->pool->layout;
-    const size_t bytes = (size_t)layout->window_page_bytes;
-    return (page_range_t){(size_t)layout->window_offset + session->window.pages[index] * bytes,
-                          bytes};
+static page_range_t page_at(const llmir_session_t* session, uint32_t layer, uint32_t index) {
+    const llmir_kv_place_t* place = &session->pool->kv_places[layer];
+    const llmir_page_table_t* table =
+        llmir_pool_is_apart(session->pool, layer) ? &session->window : &session->table;
+    return (page_range_t){(size_t)(place->offset + table->pages[index] * place->page_bytes),
+                          (size_t)place->page_bytes};
 }
 
 /* The scratch of sampling carries pages between the device and the application. */
@@ -112,7 +108,9 @@ static size_t scratch_bytes(const llmir_pool_t* pool) {
     return pool->layout.candidates.bytes;
 }
 
-static llmir_status_t put_page(session_stream_t* stream, page_range_t range, llmir_error_t* error) {
+static llmir_status_t put_range(session_stream_t* stream,
+                                page_range_t range,
+                                llmir_error_t* error) {
     const llmir_pool_t* pool = stream->session->pool;
     for (size_t done = 0; done < range.bytes;) {
         const size_t left = range.bytes - done;
@@ -121,6 +119,20 @@ static llmir_status_t put_page(session_stream_t* stream, page_range_t range, llm
                                                         pool->candidates, bytes, error));
         LLMIR_TRY(put(stream, pool->candidates, bytes, error));
         done += bytes;
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* A page of the layers that are, or are not, kept apart because of their window. */
+static llmir_status_t put_page(session_stream_t* stream,
+                               uint32_t index,
+                               int apart,
+                               llmir_error_t* error) {
+    const llmir_session_t* session = stream->session;
+    for (uint32_t i = 0; i < session->pool->model->plan.record->kv_layer_count; ++i) {
+        if (llmir_pool_is_apart(session->pool, i) == apart) {
+            LLMIR_TRY(put_range(stream, page_at(session, i, index), error));
+        }
     }
     return LLMIR_STATUS_OK;
 }
@@ -144,10 +156,10 @@ llmir_status_t llmir_session_save(llmir_session_t* session,
                       sizeof(int32_t), error));
     }
     for (uint32_t i = 0; i < record.page_count; ++i) {
-        LLMIR_TRY(put_page(&stream, page_at(session, i), error));
+        LLMIR_TRY(put_page(&stream, i, 0, error));
     }
     for (uint32_t i = record.window_first; i < record.page_count; ++i) {
-        LLMIR_TRY(put_page(&stream, window_page_at(session, i), error));
+        LLMIR_TRY(put_page(&stream, i, 1, error));
     }
     llmir_blake2b_final(&stream.hash, digest);
     if (write(digest, sizeof(digest), user) != LLMIR_STATUS_OK) {
@@ -213,7 +225,9 @@ static llmir_status_t get_token(session_stream_t* stream, int32_t* out, llmir_er
     return LLMIR_STATUS_OK;
 }
 
-static llmir_status_t get_page(session_stream_t* stream, page_range_t range, llmir_error_t* error) {
+static llmir_status_t get_range(session_stream_t* stream,
+                                page_range_t range,
+                                llmir_error_t* error) {
     const llmir_pool_t* pool = stream->session->pool;
     for (size_t done = 0; done < range.bytes;) {
         const size_t left = range.bytes - done;
@@ -222,6 +236,19 @@ static llmir_status_t get_page(session_stream_t* stream, page_range_t range, llm
         LLMIR_TRY(pool->kv->device->target->buffer_write(pool->kv, range.offset + done,
                                                          pool->candidates, bytes, error));
         done += bytes;
+    }
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t get_page(session_stream_t* stream,
+                               uint32_t index,
+                               int apart,
+                               llmir_error_t* error) {
+    const llmir_session_t* session = stream->session;
+    for (uint32_t i = 0; i < session->pool->model->plan.record->kv_layer_count; ++i) {
+        if (llmir_pool_is_apart(session->pool, i) == apart) {
+            LLMIR_TRY(get_range(stream, page_at(session, i, index), error));
+        }
     }
     return LLMIR_STATUS_OK;
 }
@@ -328,10 +355,10 @@ static llmir_status_t restore_into(session_stream_t* stream, llmir_error_t* erro
         LLMIR_TRY(get_token(stream, token, error));
     }
     for (uint32_t i = 0; i < record.page_count; ++i) {
-        LLMIR_TRY(get_page(stream, page_at(session, i), error));
+        LLMIR_TRY(get_page(stream, i, 0, error));
     }
     for (uint32_t i = record.window_first; i < record.page_count; ++i) {
-        LLMIR_TRY(get_page(stream, window_page_at(session, i), error));
+        LLMIR_TRY(get_page(stream, i, 1, error));
     }
     LLMIR_TRY(check_hash(stream, error));
     return restore_tail(session, &record, tail, error);

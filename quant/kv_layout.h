@@ -1,9 +1,9 @@
 /* How keys and values lie in the pages of the cache, for each type of storage: written once, for
  * kernels, memory plans and tests.
  *
- * A page holds page_tokens positions of all layers, one layer after the other, each from a multiple
- * of 64 bytes. Sixteen adjacent positions from a multiple of 16, a "group", never cross a page.
- * Per layer:
+ * A page holds page_tokens positions of all layers; of each layer a multiple of 64 bytes. In memory
+ * the pages of a layer lie side by side (llmir_kv_place_t), in saved sessions the layers of a page.
+ * Sixteen adjacent positions from a multiple of 16, a "group", never cross a page. Per layer:
  *
  *   keys   [kv_heads][page_tokens / 16] key groups
  *   values [kv_heads][page_tokens / 16] value groups

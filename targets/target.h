@@ -16,7 +16,7 @@
 #include "llmir_bundle.h"
 #include "platform/platform.h"
 
-#define LLMIR_TARGET_ABI_VERSION 2u
+#define LLMIR_TARGET_ABI_VERSION 3u
 
 typedef struct llmir_target llmir_target_t;
 
@@ -48,12 +48,14 @@ typedef struct llmir_device_caps {
     uint32_t section_target; /* llmir_section_target_t of the code it can run */
     uint32_t level;          /* llmir_cpu_level_t, or the GPU's architecture number */
     uint32_t thread_count;
-    uint32_t can_import;   /* buffer_import takes host memory without a copy */
-    uint32_t import_bytes; /* of the allocator that an imported buffer takes: part of what a pool
-                              announces */
-    uint32_t kv_types;     /* bit llmir_kv_storage_t: kernels can use such a cache */
-    uint32_t copies_batch; /* a submission's activations have room for the batch's arrays */
-    uint64_t buffer_bytes; /* of the largest buffer; 0: no limit but memory */
+    uint32_t can_import;    /* buffer_import takes host memory without a copy */
+    uint32_t import_bytes;  /* of the allocator that an imported buffer takes: part of what a pool
+                               announces */
+    uint32_t kv_types;      /* bit llmir_kv_storage_t: kernels can use such a cache */
+    uint32_t copies_batch;  /* a submission's activations have room for the batch's arrays */
+    uint64_t buffer_bytes;  /* of the largest buffer; 0: no limit but memory */
+    uint64_t binding_bytes; /* that a kernel sees of a buffer: of the activations, of a layer of the
+                               KV buffer; 0: no limit */
 } llmir_device_caps_t;
 
 /* One tensor of the bundle, in the order that operands count them. */
@@ -83,6 +85,13 @@ typedef struct llmir_program_options {
     const uint8_t* plan_hash; /* LLMIR_BUNDLE_HASH_BYTES: hash of the PLAN section */
 } llmir_program_options_t;
 
+/* Where the pages of a layer lie in the KV buffer. */
+typedef struct llmir_kv_place {
+    uint64_t offset;     /* of its page 0, a multiple of 64 */
+    uint64_t page_bytes; /* from there to its page 1: at least llmir_kv_layer_bytes */
+    uint64_t bytes;      /* of its pages */
+} llmir_kv_place_t;
+
 /* One batch, see llmir_cpu_batch_t for shapes. Arrays live until the fence is reached. */
 typedef struct llmir_batch {
     uint32_t token_count;
@@ -95,12 +104,10 @@ typedef struct llmir_batch {
     const uint32_t* token_sequence;
     const uint32_t* output_rows;
     const uint32_t* page_table;
-    uint64_t page_bytes;
-    /* Layers with a window have pages of their own, behind the others in the KV buffer; NULL: they
-     * have not. Pages that lie before a sequence's window may be anything. */
-    const uint32_t* window_table; /* as page_table */
-    uint64_t window_page_bytes;
-    uint64_t window_offset; /* of page 0 in the buffer */
+    /* The table of layers with a window, as page_table; NULL: they have no pages of their own.
+     * Pages that lie before a sequence's window may be anything. */
+    const uint32_t* window_table;
+    const llmir_kv_place_t* kv_places; /* [kv_layer_count] of the plan */
 } llmir_batch_t;
 
 /* Where the arrays of a batch lie when they are copied to a device, in bytes from the first. */
@@ -140,7 +147,7 @@ typedef struct llmir_submission {
     const uint64_t* slot_offsets; /* [slot_count] in `activations`, multiples of 64 */
     uint64_t batch_offset;        /* in `activations`: room for the arrays, if the device copies
                                      them; a multiple of 64 */
-    llmir_buffer_t* kv;           /* the pages */
+    llmir_buffer_t* kv;           /* the pages: each layer's side by side (kv_places) */
     /* Not 0: stop within milliseconds, CANCELLED; NULL: never. */
     const llmir_atomic_u32_t* cancel;
     /* The tick (core/base/deadline.h) at which to stop as promptly, DEADLINE; 0 or NULL: never. */

@@ -647,7 +647,7 @@ LLMIR_BUNDLE_ASSERT_SIZE(llmir_code_record_t, 72);
  * entry of the code record is 1 + the index of the variant's first function; `next` chains the
  * others. The function called f<index> takes
  *
- *   binding 0 .. 5   the operands that the variant's kernel has; a KV operand is the whole buffer
+ *   binding 0 .. 5   the operands that the variant's kernel has; of the cache the pages of a layer
  *   binding 6        the arrays of the batch
  *   words            LLMIR_GPU_WORD_COUNT of them: push constants, or behind the buffers' addresses
  *
@@ -659,8 +659,8 @@ typedef enum llmir_gpu_word {
     LLMIR_GPU_WORD_ROWS = 12,   /* rows of the dispatch: T or R */
     LLMIR_GPU_WORD_FIRST = 13,  /* first weight row that the binding holds */
     LLMIR_GPU_WORD_HELD = 14,   /* weight rows that it holds */
-    LLMIR_GPU_WORD_PAGE = 15,   /* words of a KV page */
-    LLMIR_GPU_WORD_LAYER = 16,  /* from the start of the pages to the layer's keys in page 0 */
+    LLMIR_GPU_WORD_PAGE = 15,   /* words from a KV page of the layer to the next */
+    LLMIR_GPU_WORD_LAYER = 16,  /* from the start of the binding to the layer's page 0 */
     LLMIR_GPU_WORD_VALUES = 17, /* from a layer's keys in a page to its values */
     LLMIR_GPU_WORD_TABLE = 18,  /* in binding 6: page table of the layer */
     LLMIR_GPU_WORD_TABLE_STRIDE = 19,

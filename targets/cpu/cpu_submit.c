@@ -104,18 +104,15 @@ static void place_layers(llmir_cpu_program_t* program, const llmir_submission_t*
     const llmir_plan_record_t* record = program->plan->record;
     const llmir_batch_t* batch = submission->batch;
     uint8_t* pages = ((const llmir_cpu_buffer_t*)submission->kv)->data;
-    uint8_t* windows = pages + batch->window_offset;
     for (uint32_t i = 0; i < record->kv_layer_count; ++i) {
         const llmir_plan_kv_layer_t* layer = &program->plan->kv_layers[i];
         const int apart = batch->window_table != NULL && layer->window != 0;
-        uint8_t** part = apart ? &windows : &pages;
         llmir_cpu_kv_layer_t* view = &program->kv_layers[i];
         *view = llmir_cpu_kv_layer(layer, batch->kv_type, record->page_tokens);
-        view->pages = *part;
-        view->page_bytes = apart ? batch->window_page_bytes : batch->page_bytes;
+        view->pages = pages + batch->kv_places[i].offset;
+        view->page_bytes = batch->kv_places[i].page_bytes;
         view->page_table = apart ? batch->window_table : batch->page_table;
         view->page_table_stride = batch->page_table_stride;
-        *part += llmir_kv_layer_bytes(layer, batch->kv_type, record->page_tokens);
     }
 }
 

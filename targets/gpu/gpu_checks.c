@@ -26,11 +26,28 @@ static llmir_status_t check_slots(const llmir_plan_view_t* plan,
     return LLMIR_STATUS_OK;
 }
 
+static llmir_status_t check_kv(const llmir_plan_view_t* plan,
+                               const llmir_submission_t* submission,
+                               llmir_error_t* error) {
+    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
+        const llmir_kv_place_t* place = &submission->batch->kv_places[i];
+        if (place->offset % 4u != 0 ||
+            !llmir_range_fits(place->offset, place->bytes, submission->kv->bytes)) {
+            return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                              "KV layer %" PRIu32 ": %" PRIu64 " bytes at offset %" PRIu64
+                              " do not fit the pages of %zu bytes",
+                              i, place->bytes, place->offset, submission->kv->bytes);
+        }
+    }
+    return LLMIR_STATUS_OK;
+}
+
 llmir_status_t llmir_gpu_check_submission(const llmir_plan_view_t* plan,
                                           const llmir_submission_t* submission,
                                           const llmir_batch_arrays_t* arrays,
                                           llmir_error_t* error) {
     LLMIR_TRY(check_slots(plan, submission, error));
+    LLMIR_TRY(check_kv(plan, submission, error));
     if (!llmir_range_fits(submission->batch_offset, arrays->bytes,
                           submission->activations->bytes)) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,

@@ -43,10 +43,10 @@ typedef struct llmir_gpu_buffer {
     uint64_t address;
 } llmir_gpu_buffer_t;
 
-/* What the arguments of all kernels of a batch depend on, apart from slot_offsets. */
+/* What the arguments of all kernels of a batch depend on, apart from slot_offsets and kv_places. */
 typedef struct llmir_gpu_shape {
     uint64_t activations, kv; /* numbers of the buffers */
-    uint64_t batch_offset, page_bytes, window_page_bytes, window_offset;
+    uint64_t batch_offset;
     uint32_t token_count, sequence_count, output_count, kv_type, table_stride, has_windows;
 } llmir_gpu_shape_t;
 
@@ -54,7 +54,8 @@ typedef struct llmir_gpu_shape {
 typedef struct llmir_gpu_graph {
     void* executable; /* NULL: none */
     llmir_gpu_shape_t shape;
-    uint64_t* slot_offsets; /* [slot_count] */
+    uint64_t* slot_offsets;      /* [slot_count] */
+    llmir_kv_place_t* kv_places; /* [kv_layer_count] */
     uint64_t last_use;
 } llmir_gpu_graph_t;
 

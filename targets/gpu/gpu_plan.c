@@ -221,6 +221,13 @@ uint32_t llmir_gpu_step_grid(const llmir_gpu_step_t* step, const llmir_gpu_funct
 
 /* ---- Words ---- */
 
+llmir_gpu_binding_t llmir_gpu_kv_binding(const llmir_gpu_step_t* step, const llmir_batch_t* batch) {
+    const llmir_kv_place_t* place = &batch->kv_places[step->kv_layer];
+    const uint64_t before = place->offset % LLMIR_GPU_TENSOR_ALIGNMENT;
+    return (llmir_gpu_binding_t){LLMIR_GPU_SPACE_KV, 0, place->offset - before,
+                                 place->bytes + before};
+}
+
 static void set_kv_words(const llmir_plan_view_t* plan,
                          uint32_t layer_index,
                          const llmir_submission_t* submission,
@@ -228,20 +235,12 @@ static void set_kv_words(const llmir_plan_view_t* plan,
                          uint32_t* words) {
     const llmir_batch_t* batch = submission->batch;
     const llmir_plan_kv_layer_t* layer = &plan->kv_layers[layer_index];
-    const uint32_t page_tokens = plan->record->page_tokens;
+    const llmir_kv_place_t* place = &batch->kv_places[layer_index];
     const int apart = batch->window_table != NULL && layer->window != 0;
-    uint64_t offset = apart ? batch->window_offset : 0;
-    for (uint32_t i = 0; i < layer_index; ++i) {
-        const int other_apart = batch->window_table != NULL && plan->kv_layers[i].window != 0;
-        if (other_apart == apart) {
-            offset += llmir_kv_layer_bytes(&plan->kv_layers[i], batch->kv_type, page_tokens);
-        }
-    }
-    words[LLMIR_GPU_WORD_PAGE] =
-        (uint32_t)((apart ? batch->window_page_bytes : batch->page_bytes) / 4);
-    words[LLMIR_GPU_WORD_LAYER] = (uint32_t)(offset / 4);
+    words[LLMIR_GPU_WORD_PAGE] = (uint32_t)(place->page_bytes / 4);
+    words[LLMIR_GPU_WORD_LAYER] = (uint32_t)(place->offset % LLMIR_GPU_TENSOR_ALIGNMENT / 4);
     words[LLMIR_GPU_WORD_VALUES] =
-        (uint32_t)(llmir_kv_values_offset(layer, batch->kv_type, page_tokens) / 4);
+        (uint32_t)(llmir_kv_values_offset(layer, batch->kv_type, plan->record->page_tokens) / 4);
     words[LLMIR_GPU_WORD_TABLE] = (uint32_t)((submission->batch_offset +
                                               (apart ? arrays->window_table : arrays->page_table)) /
                                              4);

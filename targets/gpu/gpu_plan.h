@@ -2,8 +2,8 @@
  * functions are given.
  *
  * Weights lie in a few large buffers, "chunks". A matrix that is larger than one binding may be is
- * worked on in parts of its rows; each part is a step of its own. Activations and the cache are
- * bound as a whole; where a slot begins is one of the words. */
+ * worked on in parts of its rows; each part is a step of its own. Of the cache a step's layer is
+ * bound. Activations are bound as a whole; where a slot begins is one of the words. */
 #ifndef LLMIR_GPU_PLAN_H
 #define LLMIR_GPU_PLAN_H
 
@@ -31,8 +31,8 @@ typedef enum llmir_gpu_space {
 
 typedef struct llmir_gpu_binding {
     uint32_t space;  /* llmir_gpu_space_t */
-    uint32_t chunk;  /* WEIGHTS, as the next two */
-    uint64_t offset; /* a multiple of LLMIR_GPU_TENSOR_ALIGNMENT */
+    uint32_t chunk;  /* WEIGHTS */
+    uint64_t offset; /* WEIGHTS, as `bytes`; a multiple of LLMIR_GPU_TENSOR_ALIGNMENT */
     uint64_t bytes;
 } llmir_gpu_binding_t;
 
@@ -72,6 +72,9 @@ llmir_status_t llmir_gpu_make_steps(const llmir_plan_view_t* plan,
 
 /* Rows of a step in a batch. */
 uint32_t llmir_gpu_step_rows(const llmir_gpu_step_t* step, const llmir_batch_t* batch);
+
+/* The part of the KV buffer that a step with a KV layer is given, with offset and bytes. */
+llmir_gpu_binding_t llmir_gpu_kv_binding(const llmir_gpu_step_t* step, const llmir_batch_t* batch);
 
 /* All words of a step in a submission. */
 void llmir_gpu_step_words(const llmir_plan_view_t* plan,

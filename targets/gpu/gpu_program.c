@@ -22,19 +22,21 @@ static llmir_status_t allocate_program(llmir_gpu_device_t* device,
                                        const llmir_gpu_code_t* code,
                                        llmir_gpu_program_t** out_program,
                                        llmir_error_t* error) {
-    size_t places, chunks, steps, functions, slots;
+    size_t places, chunks, steps, functions, slots, kv_places;
     uint32_t step_count = 0;
     size_t cursor = sizeof(llmir_gpu_program_t);
     void* block = NULL;
     LLMIR_TRY(llmir_gpu_make_steps(plan, &device->limits, NULL, NULL, &step_count, error));
     const uint32_t tensors = plan->record->tensor_count;
     const uint64_t slot_count = plan->record->slot_count;
+    const uint64_t layer_count = plan->record->kv_layer_count;
     /* There are never more chunks than tensors. */
     if (!append(&cursor, tensors, sizeof(llmir_gpu_place_t), &places) ||
         !append(&cursor, tensors, sizeof(uint64_t), &chunks) ||
         !append(&cursor, step_count, sizeof(llmir_gpu_step_t), &steps) ||
         !append(&cursor, code->function_count, sizeof(void*), &functions) ||
-        !append(&cursor, slot_count * LLMIR_GPU_GRAPHS, sizeof(uint64_t), &slots)) {
+        !append(&cursor, slot_count * LLMIR_GPU_GRAPHS, sizeof(uint64_t), &slots) ||
+        !append(&cursor, layer_count * LLMIR_GPU_GRAPHS, sizeof(llmir_kv_place_t), &kv_places)) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY, "program: %" PRIu32 " steps", step_count);
     }
     LLMIR_TRY(llmir_allocate(&device->allocator, cursor, PROGRAM_ALIGNMENT, "GPU program", &block,
@@ -53,6 +55,8 @@ static llmir_status_t allocate_program(llmir_gpu_device_t* device,
     program->functions = (void*)(base + functions);
     for (uint32_t i = 0; i < LLMIR_GPU_GRAPHS; ++i) {
         program->graphs[i].slot_offsets = (uint64_t*)(void*)(base + slots) + slot_count * i;
+        program->graphs[i].kv_places =
+            (llmir_kv_place_t*)(void*)(base + kv_places) + layer_count * i;
     }
     *out_program = program;
     return LLMIR_STATUS_OK;

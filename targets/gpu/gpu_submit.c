@@ -74,13 +74,16 @@ static llmir_status_t put_batch(llmir_gpu_device_t* device,
 /* ---- Steps ---- */
 
 static uint64_t address_of(const llmir_gpu_program_t* program,
-                           const llmir_gpu_binding_t* binding,
+                           const llmir_gpu_step_t* step,
+                           uint32_t index,
                            const llmir_submission_t* submission) {
+    const llmir_gpu_binding_t* binding = &step->bindings[index];
     switch (binding->space) {
         case LLMIR_GPU_SPACE_ACTIVATIONS:
             return ((const llmir_gpu_buffer_t*)submission->activations)->address;
         case LLMIR_GPU_SPACE_KV:
-            return ((const llmir_gpu_buffer_t*)submission->kv)->address;
+            return ((const llmir_gpu_buffer_t*)submission->kv)->address +
+                   llmir_gpu_kv_binding(step, submission->batch).offset;
         case LLMIR_GPU_SPACE_WEIGHTS:
             return program->chunks[binding->chunk] + binding->offset;
         default:
@@ -109,7 +112,7 @@ static llmir_status_t launch_step(llmir_gpu_program_t* program,
     }
     const llmir_gpu_function_t function = llmir_gpu_code_function(&program->code, chosen);
     for (uint32_t i = 0; i < LLMIR_GPU_BINDING_COUNT; ++i) {
-        arguments.bindings[i] = address_of(program, &step->bindings[i], submission);
+        arguments.bindings[i] = address_of(program, step, i, submission);
     }
     llmir_gpu_step_words(program->plan, step, submission, arguments.words);
     /* Tags of the list: 1 is followed by the arguments, 2 by their size. */
@@ -143,9 +146,6 @@ static llmir_gpu_shape_t shape_of(const llmir_submission_t* submission) {
     shape.activations = ((const llmir_gpu_buffer_t*)submission->activations)->number;
     shape.kv = ((const llmir_gpu_buffer_t*)submission->kv)->number;
     shape.batch_offset = submission->batch_offset;
-    shape.page_bytes = batch->page_bytes;
-    shape.window_page_bytes = batch->window_page_bytes;
-    shape.window_offset = batch->window_offset;
     shape.token_count = batch->token_count;
     shape.sequence_count = batch->sequence_count;
     shape.output_count = batch->output_count;
@@ -159,6 +159,10 @@ static size_t slot_bytes(const llmir_gpu_program_t* program) {
     return program->plan->record->slot_count * sizeof(uint64_t);
 }
 
+static size_t place_bytes(const llmir_gpu_program_t* program) {
+    return program->plan->record->kv_layer_count * sizeof(llmir_kv_place_t);
+}
+
 /* The graph of a submission's shape, or NULL with the place for a new one. */
 static llmir_gpu_graph_t* find_graph(llmir_gpu_program_t* program,
                                      const llmir_submission_t* submission,
@@ -168,7 +172,8 @@ static llmir_gpu_graph_t* find_graph(llmir_gpu_program_t* program,
     for (uint32_t i = 0; i < LLMIR_GPU_GRAPHS; ++i) {
         llmir_gpu_graph_t* graph = &program->graphs[i];
         if (graph->executable != NULL && memcmp(&graph->shape, shape, sizeof *shape) == 0 &&
-            memcmp(graph->slot_offsets, submission->slot_offsets, slot_bytes(program)) == 0) {
+            memcmp(graph->slot_offsets, submission->slot_offsets, slot_bytes(program)) == 0 &&
+            memcmp(graph->kv_places, submission->batch->kv_places, place_bytes(program)) == 0) {
             return graph;
         }
         if (graph->last_use < (*out_oldest)->last_use) {
@@ -219,6 +224,7 @@ static void* graph_for(llmir_gpu_program_t* program, const llmir_submission_t* s
         graph->executable = executable;
         graph->shape = shape;
         memcpy(graph->slot_offsets, submission->slot_offsets, slot_bytes(program));
+        memcpy(graph->kv_places, submission->batch->kv_places, place_bytes(program));
     }
     graph->last_use = ++program->graph_uses;
     return graph->executable;

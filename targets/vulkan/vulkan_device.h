@@ -75,6 +75,7 @@ typedef struct llmir_vulkan_program {
     VkDescriptorPool descriptor_pool;
     uint64_t bound_activations; /* numbers of the buffers that the sets are written for */
     uint64_t bound_kv;
+    llmir_kv_place_t* bound_places; /* [kv_layer_count] */
     char code_name[64];
 } llmir_vulkan_program_t;
 

@@ -191,10 +191,10 @@ llmir_status_t llmir_vulkan_buffer_create(llmir_device_t* base,
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)base;
     void* block = NULL;
     *out_buffer = NULL;
-    if (bytes > device->limits.binding_bytes) {
+    if (bytes > device->limits.chunk_bytes) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
-                          "buffer: %zu bytes, %s binds at most %" PRIu64, bytes, device->name,
-                          device->limits.binding_bytes);
+                          "buffer: %zu bytes, %s allocates at most %" PRIu64, bytes, device->name,
+                          device->limits.chunk_bytes);
     }
     LLMIR_TRY(llmir_allocate(&device->allocator, sizeof(llmir_vulkan_buffer_t), 16, "buffer",
                              &block, error));

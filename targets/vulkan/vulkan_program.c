@@ -13,7 +13,7 @@
 
 /* One block: the program and its arrays. */
 typedef struct program_layout {
-    size_t places, chunks, steps, pipelines, sets, bytes;
+    size_t places, chunks, steps, pipelines, sets, kv_places;
 } program_layout_t;
 
 static int append(size_t* cursor, uint64_t count, size_t element_bytes, size_t* out_offset) {
@@ -39,7 +39,9 @@ static llmir_status_t allocate_program(llmir_vulkan_device_t* device,
         !append(&cursor, tensors, sizeof(llmir_vulkan_memory_t), &layout.chunks) ||
         !append(&cursor, step_count, sizeof(llmir_gpu_step_t), &layout.steps) ||
         !append(&cursor, code->function_count, sizeof(VkPipeline), &layout.pipelines) ||
-        !append(&cursor, step_count, sizeof(VkDescriptorSet), &layout.sets)) {
+        !append(&cursor, step_count, sizeof(VkDescriptorSet), &layout.sets) ||
+        !append(&cursor, plan->record->kv_layer_count, sizeof(llmir_kv_place_t),
+                &layout.kv_places)) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY, "program: %" PRIu32 " steps", step_count);
     }
     LLMIR_TRY(llmir_allocate(&device->allocator, cursor, PROGRAM_ALIGNMENT, "vulkan program",
@@ -57,6 +59,7 @@ static llmir_status_t allocate_program(llmir_vulkan_device_t* device,
     program->step_count = step_count;
     program->pipelines = (void*)(base + layout.pipelines);
     program->sets = (void*)(base + layout.sets);
+    program->bound_places = (void*)(base + layout.kv_places);
     *out_program = program;
     return LLMIR_STATUS_OK;
 }

@@ -14,14 +14,29 @@
 #define SEGMENT_ROWS 1024u
 #define SEGMENT_MIN_STEPS 4u
 
-static llmir_status_t check_capacity(const llmir_vulkan_device_t* device,
+static llmir_status_t check_capacity(const llmir_vulkan_program_t* program,
                                      const llmir_submission_t* submission,
                                      llmir_error_t* error) {
+    const llmir_vulkan_device_t* device = (const llmir_vulkan_device_t*)program->base.device;
     const uint32_t largest = device->properties.limits.maxComputeWorkGroupCount[1];
+    const uint64_t binding = device->limits.binding_bytes;
     if (submission->batch->token_count > largest) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "batch: %" PRIu32 " tokens, %s takes at most %" PRIu32,
                           submission->batch->token_count, device->name, largest);
+    }
+    if (submission->activations->bytes > binding) {
+        return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                          "activations of %zu bytes, %s binds at most %" PRIu64,
+                          submission->activations->bytes, device->name, binding);
+    }
+    for (uint32_t i = 0; i < program->plan->record->kv_layer_count; ++i) {
+        const llmir_kv_place_t* place = &submission->batch->kv_places[i];
+        if (place->bytes + place->offset % LLMIR_GPU_TENSOR_ALIGNMENT > binding) {
+            return llmir_fail(error, LLMIR_STATUS_CAPACITY,
+                              "KV layer %" PRIu32 ": %" PRIu64 " bytes, %s binds at most %" PRIu64,
+                              i, place->bytes, device->name, binding);
+        }
     }
     return LLMIR_STATUS_OK;
 }
@@ -29,23 +44,25 @@ static llmir_status_t check_capacity(const llmir_vulkan_device_t* device,
 /* ---- Bindings ---- */
 
 static VkDescriptorBufferInfo buffer_info(const llmir_vulkan_program_t* program,
-                                          const llmir_gpu_binding_t* binding,
+                                          const llmir_gpu_step_t* step,
+                                          uint32_t index,
                                           const llmir_submission_t* submission) {
-    VkDescriptorBufferInfo info = {.range = VK_WHOLE_SIZE};
-    switch (binding->space) {
+    llmir_gpu_binding_t binding = step->bindings[index];
+    VkBuffer buffer = VK_NULL_HANDLE;
+    switch (binding.space) {
         case LLMIR_GPU_SPACE_ACTIVATIONS:
-            info.buffer = ((const llmir_vulkan_buffer_t*)submission->activations)->memory.buffer;
+            buffer = ((const llmir_vulkan_buffer_t*)submission->activations)->memory.buffer;
+            binding.bytes = submission->activations->bytes;
             break;
         case LLMIR_GPU_SPACE_KV:
-            info.buffer = ((const llmir_vulkan_buffer_t*)submission->kv)->memory.buffer;
+            buffer = ((const llmir_vulkan_buffer_t*)submission->kv)->memory.buffer;
+            binding = llmir_gpu_kv_binding(step, submission->batch);
             break;
         default:
-            info.buffer = program->chunks[binding->chunk].buffer;
-            info.offset = binding->offset;
-            info.range = (binding->bytes + 3u) & ~(uint64_t)3u;
+            buffer = program->chunks[binding.chunk].buffer;
             break;
     }
-    return info;
+    return (VkDescriptorBufferInfo){buffer, binding.offset, (binding.bytes + 3u) & ~(uint64_t)3u};
 }
 
 /* Points the descriptor sets at a submission's buffers, if they point elsewhere. */
@@ -53,7 +70,9 @@ static void bind_buffers(llmir_vulkan_program_t* program, const llmir_submission
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
     const uint64_t activations = ((const llmir_vulkan_buffer_t*)submission->activations)->number;
     const uint64_t kv = ((const llmir_vulkan_buffer_t*)submission->kv)->number;
-    if (program->bound_activations == activations && program->bound_kv == kv) {
+    const size_t place_bytes = program->plan->record->kv_layer_count * sizeof(llmir_kv_place_t);
+    if (program->bound_activations == activations && program->bound_kv == kv &&
+        memcmp(program->bound_places, submission->batch->kv_places, place_bytes) == 0) {
         return;
     }
     for (uint32_t i = 0; i < program->step_count; ++i) {
@@ -61,11 +80,10 @@ static void bind_buffers(llmir_vulkan_program_t* program, const llmir_submission
         VkWriteDescriptorSet writes[LLMIR_GPU_BINDING_COUNT];
         uint32_t count = 0;
         for (uint32_t k = 0; k < LLMIR_GPU_BINDING_COUNT; ++k) {
-            const llmir_gpu_binding_t* binding = &program->steps[i].bindings[k];
-            if (binding->space == LLMIR_GPU_SPACE_NONE) {
+            if (program->steps[i].bindings[k].space == LLMIR_GPU_SPACE_NONE) {
                 continue;
             }
-            infos[count] = buffer_info(program, binding, submission);
+            infos[count] = buffer_info(program, &program->steps[i], k, submission);
             writes[count] = (VkWriteDescriptorSet){
                 .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                 .dstSet = program->sets[i],
@@ -80,6 +98,7 @@ static void bind_buffers(llmir_vulkan_program_t* program, const llmir_submission
     }
     program->bound_activations = activations;
     program->bound_kv = kv;
+    memcpy(program->bound_places, submission->batch->kv_places, place_bytes);
 }
 
 /* ---- The batch's arrays ---- */
@@ -240,7 +259,7 @@ llmir_status_t llmir_vulkan_submit(llmir_device_t* base,
                            batch->page_table_stride, batch->window_table != NULL);
     *out_fence = 0;
     LLMIR_TRY(llmir_gpu_check_submission(program->plan, submission, &arrays, error));
-    LLMIR_TRY(check_capacity(device, submission, error));
+    LLMIR_TRY(check_capacity(program, submission, error));
     llmir_mutex_lock(&device->mutex);
     const llmir_status_t status = run_batch(program, submission, &arrays, error);
     if (status == LLMIR_STATUS_OK) {

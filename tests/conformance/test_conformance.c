@@ -271,6 +271,9 @@ typedef struct target_fixture {
     const char* folder;
 } target_fixture_t;
 
+/* Where its keys and values begin. */
+#define KV_OFFSET 320u
+
 /* The device's memory of a case. */
 typedef struct case_memory {
     llmir_buffer_t* activations;
@@ -289,10 +292,9 @@ static void fill_memory(const target_fixture_t* fixture,
         target->buffer_create(fixture->device, (size_t)(plan->activation_bytes + arrays.bytes),
                               &out->activations, &assert_status_error),
         LLMIR_STATUS_OK);
-    assert_status(
-        target->buffer_create(fixture->device, h->kv_bytes != 0 ? (size_t)h->kv_bytes : 64u,
-                              &out->kv, &assert_status_error),
-        LLMIR_STATUS_OK);
+    assert_status(target->buffer_create(fixture->device, KV_OFFSET + (size_t)h->kv_bytes, &out->kv,
+                                        &assert_status_error),
+                  LLMIR_STATUS_OK);
     for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
         if (h->operands[i].space == LLMIR_OPERAND_BUFFER) {
             const uint64_t offset = plan->slot_offsets[plan->dispatch.operands[i].index];
@@ -302,7 +304,7 @@ static void fill_memory(const target_fixture_t* fixture,
         }
     }
     assert_status(
-        target->buffer_write(out->kv, 0, c->kv, (size_t)h->kv_bytes, &assert_status_error),
+        target->buffer_write(out->kv, KV_OFFSET, c->kv, (size_t)h->kv_bytes, &assert_status_error),
         LLMIR_STATUS_OK);
 }
 
@@ -323,9 +325,9 @@ static void compare_memory(const target_fixture_t* fixture,
             compare_buffer(c, i, found);
         }
     }
-    assert_status(
-        target->buffer_read(memory->kv, 0, found, (size_t)h->kv_bytes, &assert_status_error),
-        LLMIR_STATUS_OK);
+    assert_status(target->buffer_read(memory->kv, KV_OFFSET, found, (size_t)h->kv_bytes,
+                                      &assert_status_error),
+                  LLMIR_STATUS_OK);
     if (h->kv_type == LLMIR_KV_STORAGE_F32) {
         assert_floats(c, (const float*)(const void*)found,
                       (const float*)(const void*)c->expected_kv, (size_t)h->kv_bytes / 4u);
@@ -343,6 +345,8 @@ static void run_with(const target_fixture_t* fixture,
     const case_header_t* h = c->header;
     case_memory_t memory = {NULL, NULL};
     uint64_t fence = 0;
+    /* Not where bindings may begin. */
+    const llmir_kv_place_t place = {KV_OFFSET, h->page_bytes, h->kv_bytes};
     const llmir_batch_t batch = {
         .token_count = h->token_count,
         .sequence_count = h->sequence_count,
@@ -354,7 +358,7 @@ static void run_with(const target_fixture_t* fixture,
         .token_sequence = c->sequences,
         .output_rows = c->output_rows,
         .page_table = c->page_table,
-        .page_bytes = h->page_bytes,
+        .kv_places = &place,
     };
     fill_memory(fixture, c, plan, &memory);
     const llmir_submission_t submission = {.program = program,

@@ -22,7 +22,8 @@
 #define SLOTS 3u
 #define ACTIVATION_BYTES (SLOTS * MAX_TOKENS * ROW_BYTES)
 #define KV_BYTES 4096u
-#define KV_LAYER_BYTES 512u /* keys and values of 16 positions of 8 f16 */
+/* Layers of 16 positions of 8 f16; the second is not where the first one ends. */
+static const llmir_kv_place_t kv_places[2] = {{0, 512, 512}, {1088, 512, 512}};
 
 /* ---- Kernels ---- */
 
@@ -130,10 +131,7 @@ static void fill_plan(fixture_t* f) {
         f->slots[i] =
             (llmir_plan_slot_t){.token_row_bytes = ROW_BYTES, .output_row_bytes = ROW_BYTES};
     }
-    for (uint32_t i = 0; i < 2; ++i) {
-        f->kv_layers[i].kv_heads = 1;
-        f->kv_layers[i].head_dim = 8;
-    }
+    f->kv_layers[0] = f->kv_layers[1] = (llmir_plan_kv_layer_t){.kv_heads = 1, .head_dim = 8};
     f->weights[0] = 100.0f;
     f->embed_params.scale = 1.0f;
     f->tensors[0].data = (const uint8_t*)f->weights;
@@ -168,7 +166,8 @@ static void fill_batch(fixture_t* f, uint32_t token_count, uint32_t output_count
                                .output_count = output_count,
                                .tokens = f->tokens,
                                .positions = f->positions,
-                               .output_rows = f->output_rows};
+                               .output_rows = f->output_rows,
+                               .kv_places = kv_places};
     for (uint32_t i = 0; i < SLOTS; ++i) {
         f->slot_offsets[i] = (uint64_t)i * MAX_TOKENS * ROW_BYTES;
     }
@@ -240,7 +239,7 @@ static void assert_results(const fixture_t* f) {
         const float x = 101.0f + 7.0f * (float)t;
         const size_t row = (size_t)t * ROW_BYTES;
         assert_true(value_at(f->activations, (size_t)f->slot_offsets[1] + row) == x);
-        assert_true(value_at(f->kv, KV_LAYER_BYTES + t * sizeof(float)) == 10.0f * x);
+        assert_true(value_at(f->kv, kv_places[1].offset + t * sizeof(float)) == 10.0f * x);
     }
     for (uint32_t r = 0; r < f->batch.output_count; ++r) {
         const float x = 101.0f + 7.0f * (float)f->output_rows[r];
