@@ -1,5 +1,4 @@
-/* From text to fragments and ids: finds special tokens, encodes what lies between them, and owns
- * the working memory of a call.
+/* From text to fragments and ids: finds special tokens and has what lies between them encoded.
  *
  * Special tokens are matched at the leftmost place, the longest first, as the reference does.
  * User-defined ones are text like any other and always match; control tokens only on request and
@@ -7,52 +6,6 @@
 #include "core/tokenizer_internal.h"
 
 #define LLMIR_ENCODE_MAX_BYTES ((size_t)1 << 30)
-#define LLMIR_WORK_ALIGNMENT 16u
-#define LLMIR_WORK_MIN_BYTES 1024u
-
-llmir_status_t llmir_work_reserve(llmir_tokenizer_work_t* work,
-                                  llmir_work_buffer_t* buffer,
-                                  size_t bytes) {
-    if (bytes <= buffer->bytes) {
-        return LLMIR_STATUS_OK;
-    }
-    size_t grown = buffer->bytes + buffer->bytes / 2;
-    grown = grown < LLMIR_WORK_MIN_BYTES ? LLMIR_WORK_MIN_BYTES : grown;
-    grown = grown < bytes ? bytes : grown;
-    LLMIR_TRY(llmir_reallocate(work->allocator, &buffer->data, buffer->bytes, grown,
-                               LLMIR_WORK_ALIGNMENT, "tokenizer working memory", work->error));
-    buffer->bytes = grown;
-    return LLMIR_STATUS_OK;
-}
-
-static void release(llmir_tokenizer_work_t* work, llmir_work_buffer_t* buffer) {
-    llmir_free(work->allocator, buffer->data, buffer->bytes, LLMIR_WORK_ALIGNMENT);
-    *buffer = (llmir_work_buffer_t){NULL, 0};
-}
-
-void llmir_work_emit(llmir_tokenizer_work_t* work, uint32_t id) {
-    llmir_token_sink_t* sink = work->sink;
-    if (sink->count < sink->capacity) {
-        sink->tokens[sink->count] = (int32_t)id;
-    }
-    ++sink->count;
-    work->last_is_unknown = 0;
-}
-
-void llmir_work_emit_fallback(llmir_tokenizer_work_t* work, const uint8_t* bytes, size_t count) {
-    const llmir_tokenizer_t* tokenizer = work->tokenizer;
-    int complete = tokenizer->byte_ids != NULL;
-    for (size_t i = 0; complete && i < count; ++i) {
-        complete = tokenizer->byte_ids[bytes[i]] >= 0;
-    }
-    for (size_t i = 0; complete && i < count; ++i) {
-        llmir_work_emit(work, (uint32_t)tokenizer->byte_ids[bytes[i]]);
-    }
-    if (!complete && tokenizer->unknown_id >= 0 && !work->last_is_unknown) {
-        llmir_work_emit(work, (uint32_t)tokenizer->unknown_id);
-        work->last_is_unknown = 1;
-    }
-}
 
 static llmir_status_t encode_fragment(llmir_tokenizer_work_t* work,
                                       const uint8_t* text,
@@ -158,10 +111,6 @@ llmir_status_t llmir_tokenizer_encode(const llmir_tokenizer_t* tokenizer,
         llmir_work_emit(&work, (uint32_t)tokenizer->bos_id);
     }
     const llmir_status_t status = encode_text(&work, text, (flags & LLMIR_TOKENIZE_SPECIAL) != 0);
-    release(&work, &work.text);
-    release(&work, &work.symbols);
-    release(&work, &work.heap);
-    release(&work, &work.codes);
-    release(&work, &work.codes_too);
+    llmir_work_release(&work);
     return status;
 }

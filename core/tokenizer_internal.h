@@ -105,6 +105,9 @@ llmir_status_t llmir_work_reserve(llmir_tokenizer_work_t* work,
                                   llmir_work_buffer_t* buffer,
                                   size_t bytes);
 
+/* Gives all buffers back. */
+void llmir_work_release(llmir_tokenizer_work_t* work);
+
 void llmir_work_emit(llmir_tokenizer_work_t* work, uint32_t id);
 
 /* Emits what stands for text without a token: byte tokens if the vocabulary has them, else one
