@@ -265,7 +265,7 @@ void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
         .section_target = device->flavor->section_target,
         .level = device->level,
         .thread_count = 1,
-        .kv_types = 3, /* f16 and f32 */
+        .kv_types = UINT32_MAX,
         .copies_batch = 1,
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,

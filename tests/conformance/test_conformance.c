@@ -191,6 +191,94 @@ static void assert_halves(const kernel_case_t* c,
     }
 }
 
+/* ---- Integers of the cache, and the queries that go with them ---- */
+
+/* Integers that fall to the other side of a tie are one step away. */
+static void assert_step(const kernel_case_t* c, size_t place, int32_t found, int32_t expected) {
+    if (found > expected + 1 || found < expected - 1) {
+        fail_msg("%s: integer %zu is %d, expected %d", c->header->name, place, found, expected);
+    }
+}
+
+static void assert_bytes(const kernel_case_t* c,
+                         const uint8_t* found,
+                         const uint8_t* expected,
+                         size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        assert_step(c, i, (int8_t)found[i], (int8_t)expected[i]);
+    }
+}
+
+static void assert_nibbles(const kernel_case_t* c,
+                           const uint8_t* found,
+                           const uint8_t* expected,
+                           size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        assert_step(c, 2u * i, found[i] & 15, expected[i] & 15);
+        assert_step(c, 2u * i + 1u, found[i] >> 4, expected[i] >> 4);
+    }
+}
+
+/* Sixteen positions of a head: integers, and their scales behind them. */
+static void assert_kv_group(const kernel_case_t* c,
+                            const uint8_t* found,
+                            const uint8_t* expected,
+                            int is_value) {
+    const uint32_t storage = c->header->kv_type;
+    const uint32_t dim = c->header->head_dim;
+    const uint32_t integers =
+        is_value ? llmir_kv_value_scales(storage, dim) : llmir_kv_key_scales(storage, dim);
+    const uint32_t bytes = is_value ? llmir_kv_value_group_bytes(storage, dim)
+                                    : llmir_kv_key_group_bytes(storage, dim);
+    if (is_value && storage == LLMIR_KV_STORAGE_Q4) {
+        assert_nibbles(c, found, expected, integers);
+    } else {
+        assert_bytes(c, found, expected, integers);
+    }
+    assert_halves(c, found + integers, expected + integers, bytes - integers);
+}
+
+static void assert_integer_cache(const kernel_case_t* c, const uint8_t* found) {
+    const case_header_t* h = c->header;
+    const llmir_plan_kv_layer_t layer = {h->kv_heads, h->head_dim, h->window, 0, 0};
+    const size_t groups = (size_t)h->kv_heads * (h->page_tokens / LLMIR_KV_GROUP);
+    const size_t values = (size_t)llmir_kv_values_offset(&layer, h->kv_type, h->page_tokens);
+    for (size_t page = 0; page < (size_t)h->kv_bytes; page += (size_t)h->page_bytes) {
+        for (size_t g = 0; g < groups; ++g) {
+            const size_t key = page + g * llmir_kv_key_group_bytes(h->kv_type, h->head_dim);
+            const size_t value =
+                page + values + g * llmir_kv_value_group_bytes(h->kv_type, h->head_dim);
+            assert_kv_group(c, found + key, c->expected_kv + key, 0);
+            assert_kv_group(c, found + value, c->expected_kv + value, 1);
+        }
+    }
+}
+
+/* A row of the projections: each query is int16 [head_dim] and its scale, all else is as it was. */
+static void assert_integer_queries(const kernel_case_t* c,
+                                   const uint8_t* found,
+                                   const uint8_t* expected,
+                                   uint32_t row_bytes) {
+    const llmir_qkv_params_t* p = (const void*)c->params;
+    size_t at = 0;
+    for (uint32_t head = 0; head < p->q_heads; ++head, at = head * p->head_dim * 4u) {
+        float scale, wanted;
+        for (uint32_t i = 0; i < p->head_dim; ++i) {
+            int16_t f, e;
+            memcpy(&f, found + at + i * 2u, 2);
+            memcpy(&e, expected + at + i * 2u, 2);
+            assert_step(c, i, f, e);
+        }
+        at += p->head_dim * 2u;
+        memcpy(&scale, found + at, 4);
+        memcpy(&wanted, expected + at, 4);
+        assert_true(fabsf(scale - wanted) <= 2e-6f * fabsf(wanted));
+        at += 4;
+        assert_memory_equal(found + at, expected + at, p->head_dim * 2u - 4u);
+    }
+    assert_memory_equal(found + at, expected + at, row_bytes - at);
+}
+
 typedef struct q8_shape {
     uint32_t columns, group, wide;
 } q8_shape_t;
@@ -247,6 +335,12 @@ static void compare_buffer(const kernel_case_t* c, uint32_t operand, const uint8
     const uint8_t* expected = c->expected[operand];
     q8_shape_t shape;
     if (memcmp(found, expected, description->bytes) == 0) {
+        return;
+    }
+    if (c->header->kernel == LLMIR_KERNEL_QKV && llmir_kv_is_integer(c->header->kv_type)) {
+        for (size_t at = 0; at < description->bytes; at += description->row_bytes) {
+            assert_integer_queries(c, found + at, expected + at, description->row_bytes);
+        }
         return;
     }
     if (q8_shape_of(c, operand, &shape)) {
@@ -331,6 +425,8 @@ static void compare_memory(const target_fixture_t* fixture,
     if (h->kv_type == LLMIR_KV_STORAGE_F32) {
         assert_floats(c, (const float*)(const void*)found,
                       (const float*)(const void*)c->expected_kv, (size_t)h->kv_bytes / 4u);
+    } else if (h->kv_heads != 0 && llmir_kv_is_integer(h->kv_type)) {
+        assert_integer_cache(c, found);
     } else {
         assert_halves(c, found, c->expected_kv, (size_t)h->kv_bytes);
     }

@@ -123,6 +123,9 @@ public:
 
   /// acc + the sum of four products of signed bytes.
   Val dot4(Val a, Val b, Val acc);
+  /// acc + the products of the two signed halves of `a` with two signed bytes of `b`: bytes 0 and
+  /// 1, `high`: 2 and 3.
+  Val dot2(Val a, Val b, bool high, Val acc);
 
   // ---- Control ----
   using Vals = llvm::SmallVector<Val, 8>;

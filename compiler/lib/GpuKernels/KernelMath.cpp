@@ -144,4 +144,10 @@ Val KernelBuilder::dot4(Val a, Val b, Val acc) {
   return acc;
 }
 
+Val KernelBuilder::dot2(Val a, Val b, bool high, Val acc) {
+  const int first = high ? 0 : 16;
+  acc = acc + shiftSigned(a << 16, 16) * shiftSigned(b << (first + 8), 24);
+  return acc + shiftSigned(a, 16) * shiftSigned(first == 0 ? b : b << first, 24);
+}
+
 } // namespace llmir::compiler

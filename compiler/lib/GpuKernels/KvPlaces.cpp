@@ -8,9 +8,14 @@ extern "C" {
 namespace llmir::compiler {
 
 llvm::ArrayRef<uint32_t> gpuKvStorages() {
-  static constexpr uint32_t storages[] = {LLMIR_KV_STORAGE_F16, LLMIR_KV_STORAGE_F32};
+  static constexpr uint32_t storages[] = {LLMIR_KV_STORAGE_F16, LLMIR_KV_STORAGE_F32,
+                                          LLMIR_KV_STORAGE_Q8, LLMIR_KV_STORAGE_Q4};
   return storages;
 }
+
+bool KvPlaces::isHalf() const { return storage == LLMIR_KV_STORAGE_F16; }
+bool KvPlaces::isInteger() const { return llmir_kv_is_integer(storage); }
+bool KvPlaces::isQ4() const { return storage == LLMIR_KV_STORAGE_Q4; }
 
 KvPlaces::Group KvPlaces::group(Val sequence, Val head, Val position) {
   const uint32_t pageTokens = k.target().pageTokens;
@@ -59,8 +64,33 @@ std::pair<Val, Val> KvPlaces::loadValues(Val values, Val lane, Val pair) {
     Val word = k.load(binding, values + lane * (headDim / 2) + pair);
     return {k.half(word, false), k.half(word, true)};
   }
+  const uint32_t rowWords = llmir_kv_value_row_bytes(storage, headDim) / 4;
+  if (isQ4()) { // sixteen bytes hold 32 elements, the upper nibbles those from 16 on
+    Val inGroup = pair % 16;
+    Val word = k.load(binding, values + lane * rowWords + (pair / 16) * 4 + (inGroup % 8) / 2);
+    Val nibbles = word >> (((pair & 1) << 4) + ((inGroup / 8) << 2));
+    return {k.toFloat((nibbles & 15) - 8), k.toFloat(((nibbles >> 8) & 15) - 8)};
+  }
+  if (isInteger()) {
+    Val word = k.load(binding, values + lane * rowWords + pair / 2) >> ((pair & 1) << 4);
+    return {k.toFloat(k.shiftSigned(word << 24, 24)), k.toFloat(k.shiftSigned(word << 16, 24))};
+  }
   Val at = values + lane * headDim + pair * 2;
   return {k.loadF32(binding, at), k.loadF32(binding, at + 1)};
+}
+
+Val KvPlaces::loadKeyBytes(Val keys, Val elements, Val pair) {
+  return k.load(binding, keys + elements * 8 + pair);
+}
+
+std::pair<Val, Val> KvPlaces::loadKeyScales(Val keys, Val pair) {
+  Val word = k.load(binding, keys + llmir_kv_key_scales(storage, headDim) / 4 + pair);
+  return {k.half(word, false), k.half(word, true)};
+}
+
+Val KvPlaces::loadValueScale(Val values, Val lane, Val index) {
+  Val scales = values + llmir_kv_value_scales(storage, headDim) / 4 + index * 8;
+  return k.half(k.load(binding, scales + lane / 2) >> ((lane & 1) << 4), false);
 }
 
 } // namespace llmir::compiler

@@ -1,6 +1,6 @@
 //===- KvPlaces.h - Where keys and values lie in the cache ----------------===//
 //
-// quant/kv_layout.h in 32-bit words, for storage as f16 and f32.
+// quant/kv_layout.h in 32-bit words. KvIntegers.h stores integers.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LLMIR_LIB_GPUKERNELS_KVPLACES_H
@@ -15,7 +15,9 @@ public:
   KvPlaces(KernelBuilder &kernel, uint32_t binding, uint32_t storage, uint32_t headDim)
       : k(kernel), binding(binding), storage(storage), headDim(headDim) {}
 
-  bool isHalf() const { return storage == 0; } ///< LLMIR_KV_STORAGE_F16
+  bool isHalf() const;
+  bool isInteger() const; ///< q8 or q4
+  bool isQ4() const;
 
   /// First word of the keys of sixteen positions of a head, and of their values.
   struct Group {
@@ -23,15 +25,23 @@ public:
   };
   Group group(Val sequence, Val head, Val position);
 
-  /// Stores element `element` of the key in lane `lane` of a group.
+  /// Floats: stores element `element` of the key in lane `lane` of a group.
   void storeKey(Val keys, Val element, Val lane, Val number);
-  /// Stores elements 2 * pair and 2 * pair + 1 of a value.
+  /// Floats: stores elements 2 * pair and 2 * pair + 1 of a value.
   void storeValues(Val values, Val pair, Val lane, Val even, Val odd);
 
-  /// Element `element` of the keys in lanes 2 * pair and 2 * pair + 1.
+  /// Floats: element `element` of the keys in lanes 2 * pair and 2 * pair + 1.
   std::pair<Val, Val> loadKeys(Val keys, Val element, Val pair);
-  /// Elements 2 * pair and 2 * pair + 1 of the value in lane `lane`.
+  /// Elements 2 * pair and 2 * pair + 1 of the value in lane `lane`; integers without their scale.
   std::pair<Val, Val> loadValues(Val values, Val lane, Val pair);
+
+  /// Integers: a word with elements 2 * elements and 2 * elements + 1 of the keys in lanes
+  /// 2 * pair (bytes 0 and 1) and 2 * pair + 1 (bytes 2 and 3).
+  Val loadKeyBytes(Val keys, Val elements, Val pair);
+  /// The scales of those two keys.
+  std::pair<Val, Val> loadKeyScales(Val keys, Val pair);
+  /// The scale of the value in lane `lane`: q8 has one, q4 one for 32 elements.
+  Val loadValueScale(Val values, Val lane, Val index);
 
 private:
   KernelBuilder &k;

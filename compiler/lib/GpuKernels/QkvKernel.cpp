@@ -2,9 +2,12 @@
 //
 // [RMS norm of q and k heads], rotation of q in place, k and v into the cache. A workgroup takes
 // one head of one token; its elements lie in shared memory, since the rotation needs two of them.
+// With a cache of integers all heads are turned by a Hadamard matrix, and q becomes integers, too.
 //
 //===----------------------------------------------------------------------===//
+#include "Hadamard.h"
 #include "Kernels.h"
+#include "KvIntegers.h"
 #include "KvPlaces.h"
 
 namespace llmir::compiler {
@@ -22,13 +25,18 @@ private:
   void loadHead();
   void normalise();
   Val rotated(Val i);
+  void findPlace();
+  void storeFloats();
   void storeKeyAndValue(Val pair, Val even, Val odd);
+  void storeIntegers();
 
   KernelBuilder &k;
   const llmir_qkv_params_t &p;
   KvPlaces places;
   Shared head;
   Val token, headIndex, base, isQuery, isKey, isValue;
+  KvPlaces::Group group; ///< where this head's key or value goes, as `lane` of sixteen
+  Val lane;
 };
 
 void Qkv::loadHead() {
@@ -80,12 +88,16 @@ Val Qkv::rotated(Val i) {
   return k.select(isValue, x, turned);
 }
 
-void Qkv::storeKeyAndValue(Val pair, Val even, Val odd) {
+void Qkv::findPlace() {
   Val position = k.load(batchBinding, k.word(LLMIR_GPU_WORD_POSITIONS) + token);
   Val sequence = k.load(batchBinding, k.word(LLMIR_GPU_WORD_SEQUENCES) + token);
   Val kvHead = (headIndex - p.q_heads) % p.kv_heads;
-  KvPlaces::Group group = places.group(sequence, kvHead, position);
-  Val lane = position % 16;
+  group = places.group(sequence, kvHead, position);
+  lane = position % 16;
+}
+
+void Qkv::storeKeyAndValue(Val pair, Val even, Val odd) {
+  findPlace();
   k.when(isKey, [&] {
     places.storeKey(group.keys, pair * 2, lane, even);
     places.storeKey(group.keys, pair * 2 + 1, lane, odd);
@@ -93,11 +105,7 @@ void Qkv::storeKeyAndValue(Val pair, Val even, Val odd) {
   k.when(isValue, [&] { places.storeValues(group.values, pair, lane, even, odd); });
 }
 
-void Qkv::build() {
-  loadHead();
-  if (p.flags & LLMIR_QKV_NORM)
-    normalise();
-  k.barrier();
+void Qkv::storeFloats() {
   k.loop(k.thread(), k.i32(p.head_dim / 2), k.i32(threads), [&](Val pair) {
     Val even = rotated(pair * 2), odd = rotated(pair * 2 + 1);
     k.when(isQuery, [&] {
@@ -106,6 +114,38 @@ void Qkv::build() {
     });
     k.when(k.i32(p.q_heads - 1) < headIndex, [&] { storeKeyAndValue(pair, even, odd); });
   });
+}
+
+void Qkv::storeIntegers() {
+  Shared turned = k.shared(p.head_dim, true), scratch = k.shared(threads, true);
+  k.loop(k.thread(), k.i32(p.head_dim), k.i32(threads),
+         [&](Val i) { k.store(turned, i, rotated(i)); });
+  k.barrier();
+  turnHead(k, turned, p.head_dim, threads);
+  KvIntegers integers(k, turned, p.head_dim, threads);
+  Val largest = k.maxThreads(scratch, integers.largest());
+  k.when(isQuery, [&] { integers.storeQuery(0, base, largest); });
+  k.when(k.i32(p.q_heads - 1) < headIndex, [&] {
+    findPlace();
+    k.when(isKey, [&] { integers.storeKey(4, group.keys, lane, largest); });
+    k.when(isValue, [&] {
+      if (places.isQ4())
+        integers.storeValueQ4(4, group.values, lane);
+      else
+        integers.storeValueQ8(4, group.values, lane, largest);
+    });
+  });
+}
+
+void Qkv::build() {
+  loadHead();
+  if (p.flags & LLMIR_QKV_NORM)
+    normalise();
+  k.barrier();
+  if (places.isInteger())
+    storeIntegers();
+  else
+    storeFloats();
 }
 
 } // namespace

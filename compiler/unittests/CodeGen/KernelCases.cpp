@@ -97,8 +97,7 @@ private:
           auto low = static_cast<int8_t>(memory.data()[row + columns + c]);
           sum += 256 * high + low;
         }
-        std::memcpy(memory.data() + row + llmir_q8_sum_offset(2 * columns, group) + g * 4, &sum,
-                    4);
+        std::memcpy(memory.data() + row + llmir_q8_sum_offset(2 * columns, group) + g * 4, &sum, 4);
       }
   }
 
@@ -146,6 +145,15 @@ private:
       for (uint32_t i = 0; i < halves; ++i) {
         uint16_t value = random.half();
         std::memcpy(memory.data() + block + blockBytes - halves * 2 + i * 2, &value, 2);
+      }
+  }
+
+  /// Queries of integers: any bits, and scales with which no key outweighs all others.
+  void setQueryScales(Memory &memory, uint32_t stride, uint32_t heads, uint32_t headDim) {
+    for (size_t row = 0; row < memory.bytes(); row += llmir_align64(stride * 4))
+      for (uint32_t head = 0; head < heads; ++head) {
+        float scale = (random.unit() + 1.5f) * 1e-6f;
+        std::memcpy(memory.data() + row + (size_t(head) * headDim + headDim / 2) * 4, &scale, 4);
       }
   }
 
@@ -292,8 +300,11 @@ void Builder::addAttention(uint32_t kvType) {
       {9, 3, 64, 0, 64, LLMIR_QKV_ROPE, 0.0f},
       {4, 1, 256, 24, 256, LLMIR_QKV_ROPE | LLMIR_QKV_NORM, 50.0f},
       {4, 4, 96, 0, 64, LLMIR_QKV_ROPE, 0.0f},
+      {2, 1, 80, 0, 80, LLMIR_QKV_ROPE, 0.0f}, // q4 alone: blocks of two sizes, padded values
   };
   for (const Shape &shape : shapes) {
+    if (shape.headDim == 80 && kvType != LLMIR_KV_STORAGE_Q4)
+      continue;
     uint32_t stride = (shape.qHeads + 2 * shape.kvHeads) * shape.headDim;
     std::string suffix =
         " heads " + std::to_string(shape.qHeads) + " kv type " + std::to_string(kvType);
@@ -313,6 +324,8 @@ void Builder::addAttention(uint32_t kvType) {
                  llmir_attention_params_t{shape.qHeads, shape.kvHeads, shape.headDim, shape.window,
                                           stride, outStride, 0.125f, shape.softCap});
     setF32(attention, 0, tokenCount, stride);
+    if (llmir_kv_is_integer(kvType))
+      setQueryScales(attention.operands[0], stride, shape.qHeads, shape.headDim);
     setKv(attention, kvType, shape.kvHeads, shape.headDim, shape.window);
     setF32(attention, 2, tokenCount, outStride);
     add(std::move(attention));

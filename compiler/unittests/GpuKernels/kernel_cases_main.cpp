@@ -190,8 +190,6 @@ int main(int argc, char **argv) {
     return 1;
   };
   for (KernelCase &kernelCase : makeKernelCases(1)) {
-    if (kernelCase.usesKv && llmir_kv_is_integer(kernelCase.batch.kv_type))
-      continue; // GPUs have no such cache yet
     auto codes = compileCase(kernelCase, folder);
     if (!codes)
       return fail(kernelCase, codes.takeError());
