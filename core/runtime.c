@@ -24,6 +24,10 @@ static llmir_status_t check_options(const llmir_runtime_options_t* options, llmi
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "runtime options: the executor has one of its two callbacks");
     }
+    if ((options->cache.get == NULL) != (options->cache.put == NULL)) {
+        return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
+                          "runtime options: the cache has one of its two callbacks");
+    }
     return LLMIR_STATUS_OK;
 }
 
@@ -55,6 +59,7 @@ llmir_status_t llmir_runtime_create(const llmir_runtime_options_t* options,
     runtime->executor = own.executor;
     runtime->trace = own.trace;
     runtime->trace_user = own.trace_user;
+    runtime->cache = own.cache;
     runtime->thread_count =
         own.thread_count != 0 ? own.thread_count : default_threads(&own.executor);
     if (runtime->thread_count > LLMIR_RUNTIME_MAX_THREADS) {
@@ -118,6 +123,7 @@ llmir_status_t llmir_runtime_device(llmir_runtime_t* runtime,
         .executor = runtime->executor,
         .log = runtime->log,
         .log_user = runtime->log_user,
+        .cache = runtime->cache,
         .device_name = wish->name[0] != '\0' ? wish->name : NULL,
         .no_software = wish->no_software};
     llmir_runtime_slot_t* slot = find_slot(runtime, target, wish);

@@ -31,6 +31,7 @@ struct llmir_runtime {
     llmir_executor_t executor; /* run is NULL: own threads */
     llmir_trace_fn trace;      /* NULL: none */
     void* trace_user;
+    llmir_cache_t cache; /* get is NULL: none */
     llmir_runtime_slot_t devices[LLMIR_RUNTIME_MAX_DEVICES];
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "core/kept_selftest.h"
 #include "core/plan.h"
 
 #define TOKENS 5u
@@ -161,6 +162,11 @@ llmir_status_t llmir_selftest_run(const llmir_model_t* model,
                                   const uint8_t* plan_hash,
                                   llmir_error_t* error) {
     selftest_t test;
+    llmir_kept_selftest_t kept;
+    const int can_keep = llmir_kept_selftest_open(model, &kept);
+    if (can_keep && llmir_kept_selftest_passed(&kept)) {
+        return LLMIR_STATUS_OK;
+    }
     memset(&test, 0, sizeof test);
     test.model = model;
     llmir_status_t status = prepare(&test, error);
@@ -172,6 +178,9 @@ llmir_status_t llmir_selftest_run(const llmir_model_t* model,
     }
     if (status == LLMIR_STATUS_OK) {
         status = compare(&test, error);
+    }
+    if (status == LLMIR_STATUS_OK && can_keep) {
+        llmir_kept_selftest_keep(&kept);
     }
     if (test.block != NULL) {
         llmir_free(&model->runtime->allocator, test.block, test.block_bytes, 64);

@@ -39,20 +39,25 @@ typedef struct llmir_device_options {
     llmir_executor_t executor; /* CPU: run is NULL: threads of its own */
     llmir_log_fn log;          /* may be NULL */
     void* log_user;
+    llmir_cache_t cache;     /* get is NULL: none */
     const char* device_name; /* GPUs: the device whose name holds this; NULL: the best one */
     uint32_t no_software;    /* GPUs: 1: not a device that is a program on the processor */
 } llmir_device_options_t;
+
+#define LLMIR_DEVICE_IDENTITY_BYTES 32u
 
 typedef struct llmir_device_caps {
     const char* name;        /* "cpu"; lives as long as the device */
     uint32_t section_target; /* llmir_section_target_t of the code it can run */
     uint32_t level;          /* llmir_cpu_level_t, or the GPU's architecture number */
     uint32_t thread_count;
-    uint32_t can_import;    /* buffer_import takes host memory without a copy */
-    uint32_t import_bytes;  /* of the allocator that an imported buffer takes: part of what a pool
-                               announces */
-    uint32_t kv_types;      /* bit llmir_kv_storage_t: kernels can use such a cache */
-    uint32_t copies_batch;  /* a submission's activations have room for the batch's arrays */
+    uint32_t can_import;   /* buffer_import takes host memory without a copy */
+    uint32_t import_bytes; /* of the allocator that an imported buffer takes: part of what a pool
+                              announces */
+    uint32_t kv_types;     /* bit llmir_kv_storage_t: kernels can use such a cache */
+    uint32_t copies_batch; /* a submission's activations have room for the batch's arrays */
+    /* Differs for devices and drivers that may compute differently; zeros: not known. */
+    uint8_t identity[LLMIR_DEVICE_IDENTITY_BYTES];
     uint64_t buffer_bytes;  /* of the largest buffer; 0: no limit but memory */
     uint64_t binding_bytes; /* that a kernel sees of a buffer: of the activations, of a layer of the
                                KV buffer; 0: no limit */

@@ -125,6 +125,24 @@ typedef struct llmir_executor {
     void (*run)(void* self, llmir_task_fn task, void* task_user, uint32_t count);
 } llmir_executor_t;
 
+/* What would have to be made again at each start, kept by the application, in files for example:
+ * the pipelines that a GPU's driver compiled, and that a device passed its self-test. Everything
+ * works without it, only later. Frozen layout; copied by value, `self` is kept until the runtime is
+ * destroyed.
+ *   get  copies the entry of `key` to `out_data` if it has at most `capacity` bytes, and returns
+ * how many it has, 0 if there is none; `out_data` is NULL if capacity is 0. put  keeps a copy of
+ * `bytes` bytes, in the place of an older entry; may do nothing. A key is made of at most 63
+ * lower-case letters, digits and '-'. Entries are checked before they are used, so damaged and
+ * outdated ones are as good as none, and are replaced; but they belong where only the user can
+ * write, as a driver trusts what bears the right hash. Both or neither; both are called on the
+ * thread that loads a model. */
+#define LLMIR_CACHE_KEY_BYTES 64u
+typedef struct llmir_cache {
+    void* self;
+    size_t (*get)(void* self, const char* key, void* out_data, size_t capacity);
+    void (*put)(void* self, const char* key, const void* data, size_t bytes);
+} llmir_cache_t;
+
 typedef enum llmir_trace_phase {
     LLMIR_TRACE_BEGIN = 1,
     LLMIR_TRACE_END = 2,
@@ -165,18 +183,15 @@ typedef struct llmir_runtime_options {
     llmir_executor_t executor; /* zeros: own threads */
     llmir_trace_fn trace;      /* NULL: no tracing, no cost */
     void* trace_user;
+    llmir_cache_t cache; /* zeros: nothing is kept from one start to the next */
 } llmir_runtime_options_t;
-#define LLMIR_RUNTIME_OPTIONS_INIT              \
-    {(uint32_t)sizeof(llmir_runtime_options_t), \
-     0,                                         \
-     {NULL, NULL},                              \
-     NULL,                                      \
-     NULL,                                      \
-     0,                                         \
-     0,                                         \
-     {NULL, NULL, NULL},                        \
-     NULL,                                      \
-     NULL}
+#define LLMIR_RUNTIME_OPTIONS_INIT                                                    \
+    {                                                                                 \
+        (uint32_t)sizeof(llmir_runtime_options_t), 0, {NULL, NULL}, NULL, NULL, 0, 0, \
+            {NULL, NULL, NULL}, NULL, NULL, {                                         \
+            NULL, NULL, NULL                                                          \
+        }                                                                             \
+    }
 
 typedef enum llmir_runtime_flag {
     LLMIR_RUNTIME_NO_BUNDLE_CODE =

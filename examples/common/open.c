@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cache.h"
 #include "common/input.h"
 
 static void log_line(int32_t level, const char* message, void* user) {
@@ -24,6 +25,7 @@ llmir_status_t open_model_traced(const open_request_t* request,
     runtime_options.thread_count = request->threads;
     runtime_options.log = log_line;
     runtime_options.log_user = (void*)(uintptr_t)request->program;
+    runtime_options.cache = file_cache();
     runtime_options.trace = request->trace;
     runtime_options.trace_user = request->trace_user;
     model_options.flags = request->model_flags;

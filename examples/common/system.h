@@ -12,6 +12,13 @@ void system_begin(int* inout_argc, char*** inout_argv);
 /* fopen with a path in UTF-8. */
 FILE* system_open(const char* path, const char* mode);
 
+/* The folder, made if need be, for what programs can make again: "llmir" in the user's cache
+ * folder. Returns 0 if there is none. */
+int system_cache_folder(char* out_path, size_t capacity);
+
+/* Puts a file in the place of another one, at once. Returns 0 if it failed. */
+int system_replace(const char* from, const char* to);
+
 /* Whether somebody sits at both standard input and standard output. */
 int system_is_terminal(void);
 

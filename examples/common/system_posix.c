@@ -1,8 +1,11 @@
 /* system.h, and the clock and memory of input.h, on POSIX systems: streams, arguments and paths are
  * what they should be already. */
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +20,31 @@ void system_begin(int* inout_argc, char*** inout_argv) {
 
 FILE* system_open(const char* path, const char* mode) {
     return fopen(path, mode);
+}
+
+/* As the XDG Base Directory Specification has it. */
+int system_cache_folder(char* out_path, size_t capacity) {
+    const char* folder = getenv("XDG_CACHE_HOME");
+    const char* more = "";
+    if (folder == NULL || folder[0] != '/') {
+        folder = getenv("HOME");
+        more = "/.cache";
+    }
+    if (folder == NULL || folder[0] != '/') {
+        return 0;
+    }
+    int length = snprintf(out_path, capacity, "%s%s", folder, more);
+    if (length < 0 || (size_t)length >= capacity) {
+        return 0;
+    }
+    (void)mkdir(out_path, 0700);
+    length = snprintf(out_path, capacity, "%s%s/llmir", folder, more);
+    return length > 0 && (size_t)length < capacity &&
+           (mkdir(out_path, 0700) == 0 || errno == EEXIST);
+}
+
+int system_replace(const char* from, const char* to) {
+    return rename(from, to) == 0;
 }
 
 int system_is_terminal(void) {

@@ -16,6 +16,15 @@ FILE* system_open(const char* path, const char* mode) {
     return fopen(path, mode);
 }
 
+int system_cache_folder(char* out_path, size_t capacity) {
+    (void)out_path, (void)capacity;
+    return 0;
+}
+
+int system_replace(const char* from, const char* to) {
+    return rename(from, to) == 0;
+}
+
 int system_is_terminal(void) {
     return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }

@@ -58,6 +58,26 @@ FILE* system_open(const char* path, const char* mode) {
     return _wfopen(wide_path, wide_mode);
 }
 
+int system_cache_folder(char* out_path, size_t capacity) {
+    wchar_t path[PATH_CHARS];
+    const DWORD length = GetEnvironmentVariableW(L"LOCALAPPDATA", path, PATH_CHARS);
+    if (length == 0 || length + sizeof("/llmir") > PATH_CHARS) {
+        return 0;
+    }
+    (void)wcscat(path, L"/llmir");
+    if (!CreateDirectoryW(path, NULL) && GetLastError() != ERROR_ALREADY_EXISTS) {
+        return 0;
+    }
+    return WideCharToMultiByte(CP_UTF8, 0, path, -1, out_path, (int)capacity, NULL, NULL) > 0;
+}
+
+int system_replace(const char* from, const char* to) {
+    wchar_t wide_from[PATH_CHARS], wide_to[PATH_CHARS];
+    return MultiByteToWideChar(CP_UTF8, 0, from, -1, wide_from, PATH_CHARS) > 0 &&
+           MultiByteToWideChar(CP_UTF8, 0, to, -1, wide_to, PATH_CHARS) > 0 &&
+           MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING);
+}
+
 int system_is_terminal(void) {
     return _isatty(_fileno(stdin)) && _isatty(_fileno(stdout));
 }

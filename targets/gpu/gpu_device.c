@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/blake2b.h"
+
 /* Kernels count words of 32 bits with 32 bits. */
 #define BINDING_BYTES_MAX ((uint64_t)1 << 34)
 
@@ -258,6 +260,17 @@ void llmir_gpu_device_destroy(llmir_device_t* base) {
     llmir_free(&allocator, device, sizeof *device, 16);
 }
 
+/* A hash of what says which device and driver this is. */
+static void identify(const llmir_gpu_device_t* device,
+                     uint8_t out_identity[LLMIR_DEVICE_IDENTITY_BYTES]) {
+    llmir_blake2b_t hash;
+    llmir_blake2b_init(&hash);
+    llmir_blake2b_update(&hash, &device->driver.version, sizeof device->driver.version);
+    llmir_blake2b_update(&hash, &device->level, sizeof device->level);
+    llmir_blake2b_update(&hash, device->name, strlen(device->name));
+    llmir_blake2b_final(&hash, out_identity);
+}
+
 void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_caps) {
     const llmir_gpu_device_t* device = (const llmir_gpu_device_t*)base;
     *out_caps = (llmir_device_caps_t){
@@ -270,4 +283,5 @@ void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,
     };
+    identify(device, out_caps->identity);
 }

@@ -47,7 +47,7 @@ static llmir_status_t find_functions(const llmir_gpu_flavor_t* flavor,
 }
 
 static llmir_status_t start_driver(const llmir_gpu_flavor_t* flavor,
-                                   const llmir_gpu_driver_t* driver,
+                                   llmir_gpu_driver_t* driver,
                                    llmir_error_t* error) {
     int version = 0;
     int result = driver->init(0);
@@ -59,6 +59,7 @@ static llmir_status_t start_driver(const llmir_gpu_flavor_t* flavor,
         return llmir_gpu_fail(error, flavor, result, "starting the driver");
     }
     result = driver->driver_version(&version);
+    driver->version = version;
     if (result != 0) {
         return llmir_gpu_fail(error, flavor, result, "asking for the driver's version");
     }

@@ -8,6 +8,7 @@
 
 typedef struct llmir_gpu_driver {
     llmir_library_t library;
+    int version; /* as driver_version gave it */
 #define LLMIR_GPU_FUNCTION(field, parameters, cuda_name, hip_name) int(*field) parameters;
 #include "targets/gpu/gpu_functions.inc"
 #undef LLMIR_GPU_FUNCTION

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/blake2b.h"
+
 #define MAX_PHYSICAL_DEVICES 16u
 #define MAX_QUEUE_FAMILIES 32u
 
@@ -167,7 +169,7 @@ static llmir_status_t has_level_extensions(const llmir_vulkan_device_t* device,
     }
     llmir_free(&device->allocator, block, bytes, 8);
     *out_has = found == LEVEL_EXTENSION_COUNT;
-    return LLMIR_STATUS_OK;
+    return result >= 0 ? LLMIR_STATUS_OK : llmir_vulkan_fail(error, result, "listing extensions");
 }
 
 static llmir_status_t create_logical(llmir_vulkan_device_t* device, llmir_error_t* error) {
@@ -241,6 +243,19 @@ static llmir_status_t create_frames(llmir_vulkan_device_t* device, llmir_error_t
     return LLMIR_STATUS_OK;
 }
 
+/* A hash of what says which device and driver this is. */
+static void identify(llmir_vulkan_device_t* device) {
+    const VkPhysicalDeviceProperties* properties = &device->properties;
+    const uint32_t numbers[] = {properties->vendorID, properties->deviceID,
+                                properties->driverVersion, properties->apiVersion};
+    llmir_blake2b_t hash;
+    llmir_blake2b_init(&hash);
+    llmir_blake2b_update(&hash, numbers, sizeof numbers);
+    llmir_blake2b_update(&hash, properties->pipelineCacheUUID, VK_UUID_SIZE);
+    llmir_blake2b_update(&hash, properties->deviceName, strlen(properties->deviceName));
+    llmir_blake2b_final(&hash, device->identity);
+}
+
 /* What follows from the kind of device and its memory. */
 static void describe(llmir_vulkan_device_t* device) {
     const VkPhysicalDeviceLimits* limits = &device->properties.limits;
@@ -256,6 +271,7 @@ static void describe(llmir_vulkan_device_t* device) {
     device->limits.binding_bytes = limits->maxStorageBufferRange;
     device->limits.chunk_bytes = maintenance.maxMemoryAllocationSize;
     (void)snprintf(device->name, sizeof device->name, "vulkan: %s", device->properties.deviceName);
+    identify(device);
 }
 
 static llmir_status_t device_init(llmir_vulkan_device_t* device,
@@ -303,6 +319,7 @@ llmir_status_t llmir_vulkan_device_create(const llmir_device_options_t* options,
     llmir_vulkan_device_t* device = block;
     device->base.target = &llmir_target_vulkan;
     device->allocator = allocator;
+    device->cache = options->cache;
     const llmir_status_t status = device_init(device, options, error);
     if (status != LLMIR_STATUS_OK) {
         llmir_vulkan_device_destroy(&device->base);
@@ -350,4 +367,5 @@ void llmir_vulkan_device_caps(const llmir_device_t* base, llmir_device_caps_t* o
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,
     };
+    memcpy(out_caps->identity, device->identity, sizeof out_caps->identity);
 }

@@ -22,12 +22,14 @@ typedef struct llmir_vulkan_memory {
 typedef struct llmir_vulkan_frame {
     VkCommandBuffer commands;
     VkFence fence;
-    int is_pending; /* submitted, and its fence not waited for */
+    int is_pending;   /* submitted, and its fence not reset */
+    int is_recording; /* begun and not ended */
 } llmir_vulkan_frame_t;
 
 typedef struct llmir_vulkan_device {
     llmir_device_t base;
     llmir_allocator_t allocator;
+    llmir_cache_t cache;
     llmir_vulkan_api_t api;
     VkInstance instance;
     VkPhysicalDevice physical;
@@ -37,6 +39,7 @@ typedef struct llmir_vulkan_device {
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceMemoryProperties memory_properties;
     llmir_gpu_limits_t limits;
+    uint8_t identity[LLMIR_DEVICE_IDENTITY_BYTES];
     uint32_t level; /* llmir_vulkan_level_t */
     int is_unified; /* host-visible memory is as good as any */
     VkCommandPool command_pool;
@@ -72,6 +75,8 @@ typedef struct llmir_vulkan_program {
     VkShaderModule module;
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout pipeline_layout;
+    VkPipelineCache pipeline_cache; /* while pipelines are made */
+    uint8_t cached_hash[32];        /* of what it was made from; zeros: nothing */
     VkDescriptorPool descriptor_pool;
     uint64_t bound_activations; /* numbers of the buffers that the sets are written for */
     uint64_t bound_kv;
@@ -116,6 +121,14 @@ llmir_status_t llmir_vulkan_frame_submit(llmir_vulkan_device_t* device,
 llmir_status_t llmir_vulkan_drain(llmir_vulkan_device_t* device, llmir_error_t* error);
 /* What was written before is visible to what comes after: shaders, copies and the host. */
 void llmir_vulkan_barrier(llmir_vulkan_device_t* device, VkCommandBuffer commands);
+
+/* ---- vulkan_cache.c ---- */
+
+/* Makes the program's pipeline cache from what the application kept, if it keeps anything. */
+void llmir_vulkan_cache_open(llmir_vulkan_program_t* program);
+/* Hands the pipelines to the application, if there is anything new. */
+void llmir_vulkan_cache_keep(llmir_vulkan_program_t* program);
+void llmir_vulkan_cache_close(llmir_vulkan_program_t* program);
 
 /* ---- The entries of llmir_target_t; see targets/target.h ---- */
 

@@ -138,9 +138,10 @@ static llmir_status_t create_pipeline(llmir_vulkan_program_t* program,
             },
         .layout = program->pipeline_layout,
     };
-    LLMIR_VULKAN_TRY(device->api.vkCreateComputePipelines(device->device, VK_NULL_HANDLE, 1, &info,
-                                                          NULL, &program->pipelines[function]),
-                     "creating a pipeline");
+    LLMIR_VULKAN_TRY(
+        device->api.vkCreateComputePipelines(device->device, program->pipeline_cache, 1, &info,
+                                             NULL, &program->pipelines[function]),
+        "creating a pipeline");
     return LLMIR_STATUS_OK;
 }
 
@@ -154,9 +155,12 @@ static llmir_status_t create_pipelines(llmir_vulkan_program_t* program, llmir_er
     LLMIR_VULKAN_TRY(
         device->api.vkCreateShaderModule(device->device, &module, NULL, &program->module),
         "creating a shader module");
+    llmir_vulkan_cache_open(program);
     for (uint32_t i = 0; i < program->code.function_count; ++i) {
         LLMIR_TRY(create_pipeline(program, i, error));
     }
+    llmir_vulkan_cache_keep(program);
+    llmir_vulkan_cache_close(program);
     return LLMIR_STATUS_OK;
 }
 
@@ -232,6 +236,7 @@ void llmir_vulkan_program_unload(llmir_program_t* base) {
     for (uint32_t i = 0; i < program->code.function_count; ++i) {
         api->vkDestroyPipeline(device->device, program->pipelines[i], NULL);
     }
+    llmir_vulkan_cache_close(program);
     api->vkDestroyPipelineLayout(device->device, program->pipeline_layout, NULL);
     api->vkDestroyDescriptorSetLayout(device->device, program->set_layout, NULL);
     api->vkDestroyShaderModule(device->device, program->module, NULL);

@@ -8,11 +8,12 @@ import sys
 E2E = pathlib.Path(__file__).parent.parent / "e2e"
 BIN = pathlib.Path(os.environ["LLMIR_BIN"])
 WORK = pathlib.Path(os.environ["LLMIR_WORK"])
+NO_FOLDER = "/dev/null/none"  # what one run found out must not spare it another one
 
 
 def run(*command, environment=None):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
-                          env=dict(os.environ, **(environment or {})), timeout=300)
+                          env=dict(os.environ, **{"XDG_CACHE_HOME": NO_FOLDER, **(environment or {})}), timeout=300)
 
 
 def make_bundle(name, *options, arch="llama", kind="Q4_1", target):
