@@ -23,12 +23,21 @@ static llmir_status_t wait_for(llmir_vulkan_device_t* device,
     VkResult result =
         device->api.vkWaitForFences(device->device, 1, &frame->fence, VK_TRUE, ANSWER_NS);
     if (result != VK_SUCCESS) {
+        /* What it works on may be destroyed next. */
+        (void)device->api.vkDeviceWaitIdle(device->device);
         return note_failure(device, result, "waiting for the device", error);
     }
-    frame->is_pending = 0;
     result = device->api.vkResetFences(device->device, 1, &frame->fence);
-    return result == VK_SUCCESS ? LLMIR_STATUS_OK
-                                : note_failure(device, result, "resetting a fence", error);
+    if (result != VK_SUCCESS) {
+        return note_failure(device, result, "resetting a fence", error);
+    }
+    frame->is_pending = 0;
+    return LLMIR_STATUS_OK;
+}
+
+static VkResult end_commands(llmir_vulkan_device_t* device, llmir_vulkan_frame_t* frame) {
+    frame->is_recording = 0;
+    return device->api.vkEndCommandBuffer(frame->commands);
 }
 
 llmir_status_t llmir_vulkan_frame_begin(llmir_vulkan_device_t* device,
@@ -40,12 +49,16 @@ llmir_status_t llmir_vulkan_frame_begin(llmir_vulkan_device_t* device,
     }
     llmir_vulkan_frame_t* frame = &device->frames[device->next_frame];
     LLMIR_TRY(wait_for(device, frame, error));
+    if (frame->is_recording) { /* given up by a failure */
+        (void)end_commands(device, frame);
+    }
     const VkCommandBufferBeginInfo begin = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     };
     LLMIR_VULKAN_TRY(device->api.vkBeginCommandBuffer(frame->commands, &begin),
                      "beginning commands");
+    frame->is_recording = 1;
     *out_frame = frame;
     return LLMIR_STATUS_OK;
 }
@@ -53,7 +66,7 @@ llmir_status_t llmir_vulkan_frame_begin(llmir_vulkan_device_t* device,
 llmir_status_t llmir_vulkan_frame_submit(llmir_vulkan_device_t* device,
                                          llmir_vulkan_frame_t* frame,
                                          llmir_error_t* error) {
-    LLMIR_VULKAN_TRY(device->api.vkEndCommandBuffer(frame->commands), "ending commands");
+    LLMIR_VULKAN_TRY(end_commands(device, frame), "ending commands");
     const VkSubmitInfo submit = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .commandBufferCount = 1,

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Whole models on the host code of CUDA or HIP, with the stand-in driver of tests/support/fake_driver: the tokens of the
+"""Whole models on the host code of CUDA, HIP or Vulkan, with the stand-in of tests/support/fake_driver or fake_vulkan: the tokens of the
 processor, and what becomes of machines without a driver or a device, with too old ones, and with devices that compute wrongly.
 
-    check_driver.py cuda|hip [TEST...]"""
+    check_driver.py cuda|hip|vulkan [TEST...]"""
 
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -14,15 +15,26 @@ from gpu_models import WORK, SameTokens, chat, make_bundle, run  # noqa: E402
 
 KERNELS = WORK / "kernels"
 LIBRARY = os.environ["FAKE_DRIVER"]
+RANGE = 3 << 19  # maxStorageBufferRange of a test: a layer of the tiny model's cache takes 2^20, all of it twice that
 DRIVER = {"LD_LIBRARY_PATH": os.path.dirname(LIBRARY), "FAKE_DRIVER_KERNELS": str(KERNELS)}
 TARGET = sys.argv.pop(1)
-# (chip and what is said of one that cannot be used, version of a driver and what is said of it)
-OLD = {"cuda": (("61", r"cuda: device 'Stand-in 0' has version 6\.1, expected at least 7\.5"),
-                ("9020", r"cuda: the driver's version is 9020, expected at least 11040 \(CUDA 11\.4\)")),
-       "hip": (("0x803", r".*no code for this device"),
-               ("40500000", r"hip: the driver's version is 40500000, expected at least 50000000 \(ROCm 5\.0\)"))}[TARGET]
-# Calls until the code is loaded: init, version, count, those of the device, context, push, stream, two events, staging, pop, push.
-CALL_OF_LOADING = {"cuda": 17, "hip": 16}[TARGET]
+# Environments of machines that cannot be used, and what is said of each: a device too old, a driver too old, one that fails when
+# the code is loaded (init, version, count, those of the device, context, push, stream, two events, staging, pop, push come
+# before) or, Vulkan, when the device is opened.
+REFUSED = {
+    "cuda": (({"FAKE_DRIVER_CHIP": "61"}, r"cuda: device 'Stand-in 0' has version 6\.1, expected at least 7\.5"),
+             ({"FAKE_DRIVER_VERSION": "9020"}, r"cuda: the driver's version is 9020, expected at least 11040 \(CUDA 11\.4\)"),
+             ({"FAKE_DRIVER_FAIL_CODE": "222", "FAKE_DRIVER_FAIL_AT": "17"}, r"cuda: loading the bundle's code")),
+    "hip": (({"FAKE_DRIVER_CHIP": "0x803"}, r".*no code for this device"),
+            ({"FAKE_DRIVER_VERSION": "40500000"}, r"hip: the driver's version is 40500000, expected at least 50000000 \(ROCm 5\.0\)"),
+            ({"FAKE_DRIVER_FAIL_CODE": "222", "FAKE_DRIVER_FAIL_AT": "16"}, r"hip: loading the bundle's code")),
+    "vulkan": (({"FAKE_DRIVER_VERSION": "0x400000"}, r"vulkan: none of 1 devices fits \(Vulkan 1\.1"),
+               ({"FAKE_DRIVER_BUFFERS": "4"},
+                r"vulkan: device 'Stand-in 0': maxPerStageDescriptorStorageBuffers is 4, expected at least 7"),
+               ({"FAKE_DRIVER_FAIL_CODE": "-3", "FAKE_DRIVER_FAIL_AT": "5"}, r"vulkan: opening the device")),
+}[TARGET]
+TOO_LITTLE = "vulkan: allocating memory" if TARGET == "vulkan" else rf"pool: .* device '{TARGET}: Stand-in 0' has 65536 at most"
+NO_DEVICE = "none of 0 devices fits" if TARGET == "vulkan" else "the driver finds no device"
 
 
 def make_gpu_bundle(name, *options, **more):
@@ -72,17 +84,17 @@ class Machines(unittest.TestCase):
         self.assertEqual(missed.returncode, 1)
         self.assertIn("Stand-in 7", missed.stderr)
 
+    @unittest.skipIf(TARGET == "vulkan", "its loader may be there: check_vulkan.py")
     def test_no_driver(self):
         self.assert_refused(TARGET + r": this machine has no driver", {"LD_LIBRARY_PATH": "/nonexistent"})
 
     def test_driver_without_device(self):
-        self.assert_refused(TARGET + r": the driver finds no device", dict(DRIVER, FAKE_DRIVER_DEVICES="0"))
+        self.assert_refused(f"{TARGET}: {NO_DEVICE}", dict(DRIVER, FAKE_DRIVER_DEVICES="0"))
 
-    def test_device_too_old(self):
-        self.assert_refused(OLD[0][1], dict(DRIVER, FAKE_DRIVER_CHIP=OLD[0][0]))
-
-    def test_driver_too_old(self):
-        self.assert_refused(OLD[1][1], dict(DRIVER, FAKE_DRIVER_VERSION=OLD[1][0]))
+    def test_too_old_or_refusing(self):
+        for environment, reason in REFUSED:
+            with self.subTest(reason=reason):
+                self.assert_refused(reason, dict(DRIVER, **environment))
 
     def test_device_that_computes_wrongly(self):
         self.assert_refused(TARGET + r": Stand-in 0: the self-test failed", dict(DRIVER, FAKE_DRIVER_WRONG="1"))
@@ -90,16 +102,59 @@ class Machines(unittest.TestCase):
     def test_too_little_memory(self):
         environment = dict(DRIVER, FAKE_DRIVER_MEMORY="65536")
         found = chat(BUNDLE, "auto", environment=environment)
-        self.assertRegex(found.stderr, rf"{TARGET} is not used: pool: .* device '{TARGET}: Stand-in 0' has 65536 at most")
+        self.assertRegex(found.stderr, f"{TARGET} is not used: {TOO_LITTLE}")
         self.assertEqual(found.stdout, chat(BUNDLE, "cpu").stdout)
         self.assertEqual(chat(BUNDLE, TARGET, environment=environment).returncode, 1)
 
-    def test_driver_that_refuses_the_code(self):
-        self.assert_refused(TARGET + r": loading the bundle's code",
-                            dict(DRIVER, FAKE_DRIVER_FAIL_CODE="222", FAKE_DRIVER_FAIL_AT=str(CALL_OF_LOADING)))
-
     def test_bundle_without_code(self):
         self.assert_refused(r".*no code for this device", DRIVER, make_bundle("plain", target="cpu:none"))
+
+
+@unittest.skipIf(TARGET != "vulkan", "Vulkan alone has such devices")
+class Devices(unittest.TestCase):
+    """Devices of Vulkan that are not like the stand-in usually is."""
+
+    def test_a_cache_larger_than_a_binding(self):
+        expected = chat(BUNDLE, "cpu", "Once upon a time", "--context", 2048)
+        found = on_gpu(BUNDLE, "Once upon a time", "--context", 2048, FAKE_DRIVER_RANGE=RANGE)
+        self.assertEqual(found.returncode, 0, found.stderr)
+        self.assertNotIn("fake driver:", found.stderr)
+        self.assertEqual(found.stdout, expected.stdout)
+
+    def test_a_layer_larger_than_a_binding_is_refused(self):
+        found = on_gpu(BUNDLE, "Once upon a time", "--context", 2048, "--kv", "f32", FAKE_DRIVER_RANGE=RANGE)
+        self.assertEqual(found.returncode, 1)
+        self.assertRegex(found.stderr, "2048 positions, .* take 2097152 bytes in one binding, device 'vulkan: Stand-in 0' binds 1572864")
+
+    def test_memory_that_the_host_sees(self):
+        found = on_gpu(BUNDLE, FAKE_DRIVER_UNIFIED=1)
+        self.assertNotIn("fake driver:", found.stderr)
+        self.assertEqual(found.stdout, chat(BUNDLE, "cpu").stdout)
+
+    def test_device_without_packed_products(self):
+        found = on_gpu(BUNDLE, FAKE_DRIVER_LEVEL=0)
+        self.assertIn("bundle SPIR-V,", found.stderr)
+        self.assertNotIn("fake driver:", found.stderr)
+        self.assertEqual(found.stdout, chat(BUNDLE, "cpu").stdout)
+
+
+class Kept(unittest.TestCase):
+    """What llmir-chat keeps in the user's cache folder."""
+
+    def test_files(self):
+        folder = WORK / "cache"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        expected = chat(BUNDLE, "cpu").stdout
+        for _ in range(2):
+            found = on_gpu(BUNDLE, XDG_CACHE_HOME=folder)
+            self.assertEqual(found.stdout, expected, found.stderr)
+            kept = {path.name: path.read_bytes() for path in (folder / "llmir").iterdir()}
+        self.assertEqual({name.split("-")[0] for name in kept}, {"selftest"} | ({"vulkan"} if TARGET == "vulkan" else set()))
+        for path in (folder / "llmir").iterdir():
+            path.write_bytes(b"hostile")
+        self.assertEqual(on_gpu(BUNDLE, XDG_CACHE_HOME=folder).stdout, expected)
+        self.assertEqual({path.name: path.read_bytes() for path in (folder / "llmir").iterdir()}, kept)
 
 
 class HostCode(unittest.TestCase):

@@ -1,5 +1,5 @@
-/* The host code of CUDA and HIP on a stand-in driver: every call of the driver fails once, models
- * come and go, what is cancelled stops, and a lost device takes nothing else with it.
+/* The host code of CUDA, HIP or Vulkan on a stand-in driver: every call of the driver fails once,
+ * models come and go, what is cancelled stops, and a lost device takes nothing else with it.
  *
  *   test_driver TARGET LIBRARY BUNDLE     LIBRARY is the stand-in, which is found by its name on
  *                                         LD_LIBRARY_PATH too, with FAKE_DRIVER_KERNELS set */
@@ -21,7 +21,59 @@ typedef struct driver_fixture {
     const char* target;
     const char* bundle;
     fake_control_t* control;
+    int out_of_memory, lost, lost_context; /* codes of the driver */
+    llmir_cache_t cache;
 } driver_fixture_t;
+
+static int is_vulkan(const driver_fixture_t* fixture) {
+    return strcmp(fixture->target, "vulkan") == 0;
+}
+
+/* ---- A cache in memory ---- */
+
+#define ENTRIES 4u
+
+typedef struct kept_entry {
+    char key[LLMIR_CACHE_KEY_BYTES];
+    uint8_t data[8192];
+    size_t bytes; /* 0: no entry */
+} kept_entry_t;
+
+typedef struct kept {
+    kept_entry_t entries[ENTRIES];
+    unsigned puts;
+} kept_t;
+
+static kept_entry_t* find_entry(kept_t* kept, const char* key) {
+    for (uint32_t i = 0; i < ENTRIES; ++i) {
+        if (kept->entries[i].bytes == 0 || strcmp(kept->entries[i].key, key) == 0) {
+            return &kept->entries[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t get_entry(void* self, const char* key, void* out_data, size_t capacity) {
+    const kept_entry_t* entry = find_entry(self, key);
+    if (entry == NULL) {
+        return 0;
+    }
+    if (entry->bytes != 0 && entry->bytes <= capacity) {
+        memcpy(out_data, entry->data, entry->bytes);
+    }
+    return entry->bytes;
+}
+
+static void put_entry(void* self, const char* key, const void* data, size_t bytes) {
+    kept_t* kept = self;
+    kept_entry_t* entry = find_entry(kept, key);
+    ++kept->puts;
+    if (entry != NULL && bytes <= sizeof entry->data && strlen(key) < sizeof entry->key) {
+        memcpy(entry->key, key, strlen(key) + 1u);
+        memcpy(entry->data, data, bytes);
+        entry->bytes = bytes;
+    }
+}
 
 /* ---- One run of a model ---- */
 
@@ -41,6 +93,7 @@ static llmir_status_t load(const driver_fixture_t* fixture,
     llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
     memset(out, 0, sizeof *out);
     runtime.thread_count = 1;
+    runtime.cache = fixture->cache;
     if (allocator != NULL) {
         runtime.allocator = *allocator;
     }
@@ -115,7 +168,7 @@ static void test_driver_gives_the_tokens_of_the_processor(void** state) {
     assert_status(run_once(fixture, NULL, found, &assert_status_error), LLMIR_STATUS_OK);
     assert_memory_equal(found, expected, sizeof found);
     /* Every token of the answer is a graph, and the self-test one more. */
-    assert_true(fixture->control->graph_launches - graphs >= ANSWER_TOKENS);
+    assert_true(is_vulkan(fixture) || fixture->control->graph_launches - graphs >= ANSWER_TOKENS);
     assert_clean(fixture->control);
 }
 
@@ -129,11 +182,14 @@ static void sweep(const driver_fixture_t* fixture, int code) {
         test_allocator_t counting = {0};
         const llmir_allocator_t allocator = test_allocator(&counting);
         llmir_error_t error = {0, {0}};
+        driver_fixture_t own = *fixture;
+        kept_t kept = {0};
+        own.cache = (llmir_cache_t){&kept, get_entry, put_entry};
         int32_t found[ANSWER_TOKENS];
         const uint64_t before = control->calls;
         control->fail_code = code;
         control->fail_at = before + n;
-        const llmir_status_t status = run_once(fixture, &allocator, found, &error);
+        const llmir_status_t status = run_once(&own, &allocator, found, &error);
         control->fail_at = 0;
         if (status == LLMIR_STATUS_OK) {
             assert_memory_equal(found, expected, sizeof found);
@@ -159,11 +215,11 @@ static void sweep(const driver_fixture_t* fixture, int code) {
 }
 
 static void test_driver_out_of_memory_at_any_call_leaves_nothing(void** state) {
-    sweep(*state, 2);
+    sweep(*state, ((const driver_fixture_t*)*state)->out_of_memory);
 }
 
 static void test_driver_device_lost_at_any_call_leaves_nothing(void** state) {
-    sweep(*state, 700);
+    sweep(*state, ((const driver_fixture_t*)*state)->lost);
 }
 
 static void test_driver_hundred_loads_return_all_memory(void** state) {
@@ -266,12 +322,12 @@ static void test_driver_lost_device_takes_nothing_else_with_it(void** state) {
                   LLMIR_STATUS_OK);
     assert_status(load(fixture, "cpu", NULL, &cpu, &assert_status_error), LLMIR_STATUS_OK);
     assert_status(answer(&gpu, found, &assert_status_error), LLMIR_STATUS_OK);
-    fixture->control->fail_code = 719;
+    fixture->control->fail_code = fixture->lost_context;
     fixture->control->fail_at = fixture->control->calls + 3u;
     assert_status(llmir_session_next(gpu.session, &piece, &assert_status_error),
                   LLMIR_STATUS_DEVICE_LOST);
     assert_status_message(llmir_session_next(gpu.session, &piece, &assert_status_error),
-                          LLMIR_STATUS_DEVICE_LOST, "failed before");
+                          LLMIR_STATUS_DEVICE_LOST, "before");
     fixture->control->fail_at = 0;
     assert_status(answer(&cpu, found, &assert_status_error), LLMIR_STATUS_OK);
     assert_memory_equal(found, expected, sizeof found);
@@ -280,6 +336,84 @@ static void test_driver_lost_device_takes_nothing_else_with_it(void** state) {
     assert_memory_equal(found, expected, sizeof found);
     unload(&cpu);
     assert_clean(fixture->control);
+}
+
+/* ---- What is kept from one start to the next ---- */
+
+/* What a start does: pipelines compiled, kernels executed beyond the answer's, entries put. */
+typedef struct start {
+    uint64_t compiled, launches;
+    unsigned puts;
+} start_t;
+
+static start_t start_with(const driver_fixture_t* fixture, kept_t* kept) {
+    int32_t expected[ANSWER_TOKENS];
+    int32_t found[ANSWER_TOKENS];
+    driver_fixture_t own = *fixture;
+    const fake_control_t before = *fixture->control;
+    const unsigned puts = kept->puts;
+    own.cache = (llmir_cache_t){kept, get_entry, put_entry};
+    expected_tokens(fixture, expected);
+    assert_status(run_once(&own, NULL, found, &assert_status_error), LLMIR_STATUS_OK);
+    assert_memory_equal(found, expected, sizeof found);
+    assert_clean(fixture->control);
+    return (start_t){fixture->control->compiled - before.compiled,
+                     fixture->control->launches - before.launches, kept->puts - puts};
+}
+
+static void test_driver_second_start_compiles_and_tests_nothing(void** state) {
+    const driver_fixture_t* fixture = *state;
+    kept_t kept = {0};
+    const start_t first = start_with(fixture, &kept);
+    const start_t second = start_with(fixture, &kept);
+    assert_true(second.launches < first.launches); /* no self-test */
+    assert_int_equal(second.puts, 0);
+    assert_int_equal(second.compiled, 0);
+    assert_int_equal(first.puts, is_vulkan(fixture) ? 2 : 1);
+    assert_true(first.compiled > 0 || !is_vulkan(fixture));
+}
+
+/* Every byte of an entry matters, and its length: one that is not good is replaced. */
+static void test_driver_damaged_entries_are_refused_and_replaced(void** state) {
+    const driver_fixture_t* fixture = *state;
+    kept_t kept = {0};
+    const start_t first = start_with(fixture, &kept);
+    const kept_t good = kept;
+    for (uint32_t i = 0; i < first.puts; ++i) {
+        kept_entry_t* entry = &kept.entries[i];
+        const size_t bytes = entry->bytes;
+        const size_t places[] = {0, 9, bytes / 2u, bytes - 1u};
+        for (size_t k = 0; k < 6; ++k) {
+            if (k < 4) {
+                entry->data[places[k]] ^= 1u;
+            } else {
+                entry->bytes = k == 4 ? bytes - 1u : 5u;
+            }
+            const start_t start = start_with(fixture, &kept);
+            assert_int_equal(start.puts, 1);
+            if (strncmp(entry->key, "selftest", 8) == 0) {
+                assert_int_equal(start.launches, first.launches);
+            } else {
+                assert_int_equal(start.compiled, first.compiled);
+            }
+            assert_memory_equal(&kept.entries, &good.entries, sizeof kept.entries);
+        }
+    }
+}
+
+static void test_driver_entries_of_another_driver_are_replaced(void** state) {
+    const driver_fixture_t* fixture = *state;
+    kept_t kept = {0};
+    if (!is_vulkan(fixture)) {
+        skip();
+    }
+    const start_t first = start_with(fixture, &kept);
+    ++fixture->control->revision;
+    const start_t other = start_with(fixture, &kept);
+    assert_int_equal(other.compiled, first.compiled);
+    assert_int_equal(other.launches, first.launches);
+    assert_int_equal(other.puts, 2);
+    assert_int_equal(start_with(fixture, &kept).compiled, 0);
 }
 
 int main(int argc, char** argv) {
@@ -298,7 +432,16 @@ int main(int argc, char** argv) {
         fprintf(stderr, "test_driver: %s is no stand-in driver\n", argv[2]);
         return 2;
     }
-    fixture = (driver_fixture_t){argv[1], argv[3], control()};
+    fixture = (driver_fixture_t){.target = argv[1],
+                                 .bundle = argv[3],
+                                 .control = control(),
+                                 .out_of_memory = 2,
+                                 .lost = 700,
+                                 .lost_context = 719};
+    if (is_vulkan(&fixture)) { /* VK_ERROR_OUT_OF_DEVICE_MEMORY, VK_ERROR_DEVICE_LOST */
+        fixture.out_of_memory = -2;
+        fixture.lost = fixture.lost_context = -4;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_driver_gives_the_tokens_of_the_processor, &fixture),
         cmocka_unit_test_prestate(test_driver_out_of_memory_at_any_call_leaves_nothing, &fixture),
@@ -307,6 +450,9 @@ int main(int argc, char** argv) {
         cmocka_unit_test_prestate(test_driver_cancel_in_the_middle_of_a_long_prompt, &fixture),
         cmocka_unit_test_prestate(test_driver_deadline_in_the_middle_of_a_long_prompt, &fixture),
         cmocka_unit_test_prestate(test_driver_lost_device_takes_nothing_else_with_it, &fixture),
+        cmocka_unit_test_prestate(test_driver_second_start_compiles_and_tests_nothing, &fixture),
+        cmocka_unit_test_prestate(test_driver_damaged_entries_are_refused_and_replaced, &fixture),
+        cmocka_unit_test_prestate(test_driver_entries_of_another_driver_are_replaced, &fixture),
     };
     return cmocka_run_group_tests_name(fixture.target, tests, NULL, NULL);
 }

@@ -250,6 +250,10 @@ llvm::Expected<std::vector<uint8_t>> compileHostKernels(llvm::ArrayRef<KernelVar
   return emitObject(*module);
 }
 
+bool hasTilesOfHost(const GpuCode &code) {
+  return code.target != LLMIR_SECTION_TARGET_VULKAN || code.level != LLMIR_VULKAN_LEVEL_SOFTWARE;
+}
+
 llvm::Error writeHostKernels(llvm::ArrayRef<uint8_t> object, const GpuCode &code,
                              const std::string &folder) {
   char name[FAKE_KERNEL_NAME_BYTES];

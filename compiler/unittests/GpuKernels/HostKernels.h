@@ -16,6 +16,10 @@ namespace llmir::compiler {
 llvm::Expected<std::vector<uint8_t>> compileHostKernels(llvm::ArrayRef<KernelVariant> variants,
                                                         const GpuTarget &target);
 
+/// Whether the functions of `code` are cut like those for bareTarget, so that these can be executed
+/// in their place: all but those for software devices.
+bool hasTilesOfHost(const GpuCode &code);
+
 /// Writes such an object to the file in `folder` where the stand-in driver looks for it when `code`
 /// is loaded.
 llvm::Error writeHostKernels(llvm::ArrayRef<uint8_t> object, const GpuCode &code,

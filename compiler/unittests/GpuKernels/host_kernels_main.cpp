@@ -2,8 +2,8 @@
 //
 //   llmir-host-kernels BUNDLE FOLDER
 //
-// Writes to FOLDER what the stand-in drivers execute in place of the bundle's code for CUDA and
-// HIP. The code is generated again from the plan's variants and must be the bundle's, byte by byte.
+// Writes to FOLDER what the stand-in drivers execute in place of the bundle's code for CUDA, HIP and
+// Vulkan. The code is generated again from the plan's variants and must be the bundle's, byte by byte.
 //
 //===----------------------------------------------------------------------===//
 #include "HostKernels.h"
@@ -73,6 +73,12 @@ llvm::Expected<std::vector<GpuCode>> compileAll(llvm::ArrayRef<KernelVariant> va
   if (!cuda)
     return cuda.takeError();
   codes->push_back(std::move(*cuda));
+  auto vulkan = compileVulkanCode(variants, options);
+  if (!vulkan)
+    return vulkan.takeError();
+  for (GpuCode &code : *vulkan)
+    if (hasTilesOfHost(code))
+      codes->push_back(std::move(code));
   return codes;
 }
 
@@ -102,7 +108,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
       return error;
     ++count;
   }
-  return count > 0 ? llvm::Error::success() : failure("the bundle has no code for CUDA or HIP");
+  return count > 0 ? llvm::Error::success() : failure("the bundle has no code that a stand-in executes");
 }
 
 } // namespace

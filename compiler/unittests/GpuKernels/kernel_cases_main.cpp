@@ -166,11 +166,12 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
   auto object = compileHostKernels({kernelCase.variant}, bareTarget(options.pageTokens));
   if (!object)
     return object.takeError();
-  for (GpuCode *code : {&*cuda, &*hip}) {
-    if (llvm::Error error = writeHostKernels(*object, *code, folder + "/kernels"))
-      return std::move(error);
-    codes->push_back(std::move(*code));
-  }
+  codes->push_back(std::move(*cuda));
+  codes->push_back(std::move(*hip));
+  for (const GpuCode &code : *codes)
+    if (hasTilesOfHost(code))
+      if (llvm::Error error = writeHostKernels(*object, code, folder + "/kernels"))
+        return std::move(error);
   return codes;
 }
 

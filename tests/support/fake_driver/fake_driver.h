@@ -26,7 +26,9 @@ typedef struct fake_control {
     uint64_t live_bytes;   /* of the device */
     uint64_t launches;     /* kernels executed */
     uint64_t graph_launches;
-    int is_quiet; /* the failure was ordered, nothing is printed */
+    uint64_t compiled; /* Vulkan: pipelines that were in no pipeline cache */
+    uint32_t revision; /* Vulkan: of the driver */
+    int is_quiet;      /* the failure was ordered, nothing is printed */
 } fake_control_t;
 
 /* Exported by the library as "fake_driver_control". */

@@ -5,14 +5,13 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "tests/support/fake_driver/fake_state.h"
+#include "tests/support/fake_driver/fake_execute.h"
 
 #define STACK_BYTES ((size_t)256 << 10)
 #define MOST_THREADS 1024u
 
 typedef struct executor {
-    const fake_work_t* work;
-    uint32_t* bindings[LLMIR_GPU_BINDING_COUNT];
+    const fake_launch_t* launch;
     size_t group_x, group_y;
     uint32_t current;
     jmp_buf scheduler_place;
@@ -25,9 +24,9 @@ typedef struct executor {
 static executor_t executor; /* the driver's functions have one caller at a time */
 
 static void run_thread(executor_t* e, uint32_t thread, void (*barrier)(void*)) {
-    e->work->function->run(e->bindings[0], e->bindings[1], e->bindings[2], e->bindings[3],
-                           e->bindings[4], e->bindings[5], e->bindings[6], e->work->arguments.words,
-                           thread, e->group_x, e->group_y, barrier, e);
+    uint32_t* const* bindings = e->launch->bindings;
+    e->launch->run(bindings[0], bindings[1], bindings[2], bindings[3], bindings[4], bindings[5],
+                   bindings[6], e->launch->words, thread, e->group_x, e->group_y, barrier, e);
 }
 
 /* From a coroutine to the scheduler. */
@@ -93,9 +92,11 @@ __attribute__((destructor)) static void end_executor(void) {
     }
 }
 
-/* Round after round, each thread up to its next barrier. */
-static int run_group(executor_t* e) {
-    const uint32_t count = e->work->threads;
+/* Round after round, each thread up to its next barrier. Returns how many wait where others are
+ * done.
+ */
+static uint32_t run_group(executor_t* e) {
+    const uint32_t count = e->launch->threads;
     make_coroutines(e, count);
     for (uint32_t i = 0; i < count; ++i) {
         e->is_done[i] = 0;
@@ -110,45 +111,30 @@ static int run_group(executor_t* e) {
             return 0;
         }
         if (done != 0) {
-            /* The coroutines cannot be used again. */
-            fake_fault("%u of %u threads of a workgroup wait at a barrier, the others are done",
-                       count - done, count);
-            abort();
+            return count - done;
         }
     }
 }
 
-int fake_execute(const fake_work_t* work) {
+uint32_t fake_execute_groups(const fake_launch_t* launch) {
     executor_t* e = &executor;
-    if (!work->function->is_live || !prepare(e)) {
-        fake_fault("a kernel whose module was unloaded");
-        return FAKE_INVALID_HANDLE;
+    if (!prepare(e)) {
+        abort();
     }
-    e->work = work;
-    for (uint32_t i = 0; i < LLMIR_GPU_BINDING_COUNT; ++i) {
-        const uint64_t address = work->arguments.bindings[i];
-        e->bindings[i] = NULL;
-        if (address != 0) {
-            e->bindings[i] = (uint32_t*)(void*)fake_range(address, 4, "binding");
-            if (e->bindings[i] == NULL) {
-                return FAKE_ILLEGAL_ADDRESS;
-            }
-        }
-    }
-    ++fake.control.launches;
-    for (e->group_y = 0; e->group_y < work->grid_y; ++e->group_y) {
-        for (e->group_x = 0; e->group_x < work->grid_x; ++e->group_x) {
-            if (fake.is_wrong && (e->group_x & 1u) != 0) {
+    e->launch = launch;
+    for (e->group_y = 0; e->group_y < launch->grid_y; ++e->group_y) {
+        for (e->group_x = 0; e->group_x < launch->grid_x; ++e->group_x) {
+            if (launch->is_wrong && (e->group_x & 1u) != 0) {
                 continue;
             }
-            if (work->function->has_barrier) {
-                const int result = run_group(e);
-                if (result != 0) {
-                    return result;
+            if (launch->has_barrier) {
+                const uint32_t waiting = run_group(e);
+                if (waiting != 0) {
+                    return waiting;
                 }
                 continue;
             }
-            for (uint32_t i = 0; i < work->threads; ++i) {
+            for (uint32_t i = 0; i < launch->threads; ++i) {
                 run_thread(e, i, NULL);
             }
         }

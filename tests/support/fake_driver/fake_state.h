@@ -117,9 +117,6 @@ int fake_work_run(fake_object_t* stream);
 void fake_queue_clear(fake_queue_t* queue);
 void fake_queue_append(fake_queue_t* queue, const fake_work_t* work);
 
-/* fake_execute.c: all workgroups, one after the other. */
-int fake_execute(const fake_work_t* work);
-
 /* fake_module.c */
 int fake_module_open(fake_object_t* module, const char* image);
 int fake_module_find(fake_object_t* module, const char* name, fake_object_t* function);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/fake_driver/fake_execute.h"
 #include "tests/support/fake_driver/fake_state.h"
 
 void fake_queue_append(fake_queue_t* queue, const fake_work_t* work) {
@@ -45,9 +46,42 @@ static int is_pinned(const uint8_t* memory, size_t bytes) {
     return 0;
 }
 
+static int execute(const fake_work_t* work) {
+    fake_launch_t launch = {
+        .run = work->function->run,
+        .words = work->arguments.words,
+        .grid_x = work->grid_x,
+        .grid_y = work->grid_y,
+        .threads = work->threads,
+        .has_barrier = work->function->has_barrier,
+        .is_wrong = fake.is_wrong,
+    };
+    if (!work->function->is_live) {
+        fake_fault("a kernel whose module was unloaded");
+        return FAKE_INVALID_HANDLE;
+    }
+    for (uint32_t i = 0; i < LLMIR_GPU_BINDING_COUNT; ++i) {
+        const uint64_t address = work->arguments.bindings[i];
+        if (address != 0) {
+            launch.bindings[i] = (uint32_t*)(void*)fake_range(address, 4, "binding");
+            if (launch.bindings[i] == NULL) {
+                return FAKE_ILLEGAL_ADDRESS;
+            }
+        }
+    }
+    ++fake.control.launches;
+    const uint32_t waiting = fake_execute_groups(&launch);
+    if (waiting != 0) {
+        fake_fault("%u of %u threads of a workgroup wait at a barrier, the others are done",
+                   waiting, launch.threads);
+        abort(); /* the coroutines cannot be used again */
+    }
+    return 0;
+}
+
 static int do_work(const fake_work_t* work) {
     if (work->kind == FAKE_LAUNCH) {
-        return fake_execute(work);
+        return execute(work);
     }
     uint8_t* to = NULL;
     uint8_t* from = NULL;
