@@ -8,6 +8,11 @@ static const char* message_of(const llmir_error_t* error) {
     return error->message[0] == 0 ? "(no message)" : error->message;
 }
 
+int test_takes_case(void) {
+    static unsigned cases;
+    return cases++ % TEST_EVERY == 0;
+}
+
 void test_check_status(const char* text,
                        llmir_status_t actual,
                        llmir_status_t expected,

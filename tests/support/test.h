@@ -19,6 +19,17 @@
 #define TEST_THREADS(count) (count)
 #endif
 
+/* Emulators of other processors are up to a thousand times slower than this one: there a share of
+ * the rounds of long tests, and every TEST_EVERY-th of their cases, a different one in each loop.
+ */
+#ifndef TEST_EVERY
+#define TEST_EVERY 1u
+#endif
+#define TEST_SHARE(rounds) (((rounds) + TEST_EVERY - 1u) / TEST_EVERY)
+
+/* Whether the next case is among them. Not thread-safe: it counts. */
+int test_takes_case(void);
+
 /* Runs `expr`, which takes `&assert_status_error` as its last argument, and compares what it
  * returns with `expected`; a mismatch prints both texts and the message. A failure must also have
  * left its code in the error. Usage:

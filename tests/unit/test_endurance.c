@@ -20,7 +20,7 @@ static void test_endurance_thousand_loads_return_every_byte(void** state) {
     tiny_ids(1, VOCAB, ids, 20);
     runtime_options.allocator = test_allocator(&counter);
     runtime_options.thread_count = TEST_THREADS(2);
-    for (int i = 0; i < 1000; ++i) {
+    for (uint32_t i = 0; i < TEST_SHARE(1000u); ++i) {
         llmir_runtime_t* runtime = NULL;
         llmir_model_t* model = NULL;
         llmir_session_t* session = NULL;
@@ -96,8 +96,8 @@ static void test_endurance_shared_prefix_is_computed_once(void** state) {
     check_prefix(100, LLMIR_KV_Q8);
 }
 
-/* Requests come and go for 200,000 tokens; in the end all pages are the pool's, and nothing was
- * allocated meanwhile. */
+/* Requests come and go for 200,000 tokens (fewer under an emulator); in the end all pages are the
+ * pool's, and nothing was allocated meanwhile. */
 static void test_endurance_token_traffic_does_not_grow(void** state) {
     tiny_options_t tiny = tiny_options_default();
     llmir_pool_options_t options = LLMIR_POOL_OPTIONS_INIT;
@@ -116,7 +116,7 @@ static void test_endurance_token_traffic_does_not_grow(void** state) {
     assert_status(llmir_pool_create(loaded.model, &options, &pool, &assert_status_error),
                   LLMIR_STATUS_OK);
     const size_t allocations = loaded.allocator.allocation_count;
-    for (uint64_t fed = 0; fed < 200000;) {
+    for (uint64_t fed = 0; fed < TEST_SHARE(200000u);) {
         llmir_session_t** session = &sessions[test_random_below(&random, 4)];
         const uint32_t count = 1 + test_random_below(&random, 299);
         llmir_session_destroy(*session);

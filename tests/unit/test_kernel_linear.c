@@ -258,6 +258,9 @@ static void check_case(test_random_t* random,
                        const llmir_linear_params_t* params,
                        uint32_t tokens,
                        int scalar) {
+    if (!test_takes_case()) {
+        return;
+    }
     linear_case_t c;
     make_case(random, params, tokens, &c);
     const test_kernel_level_t* levels;
@@ -417,6 +420,9 @@ static void test_kernel_linear_one_token_alone_equals_it_among_many(void** state
     const test_kernel_level_t* levels;
     const uint32_t level_count = test_kernel_levels(&levels);
     for (uint32_t layout = LLMIR_LAYOUT_PANEL_F32; layout <= LLMIR_LAYOUT_PANEL_S8; layout++) {
+        if (!test_takes_case()) {
+            continue;
+        }
         const llmir_linear_params_t params = plain_params(layout, 64, 64, 256);
         linear_case_t c;
         make_case(&random, &params, 40, &c);

@@ -309,7 +309,7 @@ static void test_sampler_random_options_follow_the_definitions(void** state) {
     scene_t scene;
     (void)state;
     test_random_init(&random, 21);
-    for (int round = 0; round < 1500; ++round) {
+    for (uint32_t round = 0; round < TEST_SHARE(1500u); ++round) {
         make_scene(&random, &scene);
         check_draws(&scene, round % 100 == 0 ? 100000 : 1000);
     }
@@ -320,14 +320,14 @@ static void test_sampler_each_step_follows_its_definition(void** state) {
     test_random_t random;
     (void)state;
     test_random_init(&random, 22);
-    for (int round = 0; round < 40; ++round) {
+    for (uint32_t round = 0; round < 40; ++round) {
         scene_t whole;
         scene_t scene;
         make_scene(&random, &whole);
         scene = whole;
         memset(&scene.options, 0, sizeof(scene.options));
         scene.options.struct_size = sizeof(scene.options);
-        scene.options.seed = (uint64_t)round;
+        scene.options.seed = round;
         scene.options.temperature = 1.0f;
         scene.has_grammar = 0;
         switch (round % 5) {
@@ -336,7 +336,7 @@ static void test_sampler_each_step_follows_its_definition(void** state) {
                 break;
             case 1:
                 scene.options.dry_multiplier = 0.8f;
-                scene.options.dry_breaker_count = (uint32_t)round / 10u;
+                scene.options.dry_breaker_count = round / 10u;
                 scene.options.dry_breakers = scene.breakers;
                 break;
             case 2:
@@ -359,7 +359,7 @@ static void test_sampler_greedy_takes_the_largest_after_penalties(void** state) 
     test_random_t random;
     (void)state;
     test_random_init(&random, 23);
-    for (int round = 0; round < 3000; ++round) {
+    for (uint32_t round = 0; round < TEST_SHARE(3000u); ++round) {
         scene_t scene;
         llmir_sampler_t sampler;
         make_scene(&random, &scene);
