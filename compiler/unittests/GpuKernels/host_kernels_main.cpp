@@ -2,8 +2,9 @@
 //
 //   llmir-host-kernels BUNDLE FOLDER
 //
-// Writes to FOLDER what the stand-in drivers execute in place of the bundle's code for CUDA, HIP and
-// Vulkan. The code is generated again from the plan's variants and must be the bundle's, byte by byte.
+// Writes to FOLDER what the stand-in drivers execute in place of the bundle's code for CUDA, HIP
+// and Vulkan. The code is generated again from the plan's variants and must be the bundle's, byte
+// by byte.
 //
 //===----------------------------------------------------------------------===//
 #include "HostKernels.h"
@@ -108,7 +109,8 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
       return error;
     ++count;
   }
-  return count > 0 ? llvm::Error::success() : failure("the bundle has no code that a stand-in executes");
+  return count > 0 ? llvm::Error::success()
+                   : failure("the bundle has no code that a stand-in executes");
 }
 
 } // namespace
