@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A GGUF model of a named shape with random weights, for benchmarks: speed does not depend on values.
 
-    make_random_gguf.py OUT.gguf --vocab-from MODEL.gguf [--shape llama-1b|smollm2-135m] [--type Q4_0|Q4_1|Q8_0] [--seed N]
+    make_random_gguf.py OUT.gguf --vocab-from MODEL.gguf [--shape llama-1b|llama-8b-layer|smollm2-135m] [--type Q4_0|Q4_1|Q8_0] [--seed N]
 
 Blocks are written as they lie in the file: random quants, scales that keep activations of order one. The first
 tokens come from MODEL, the rest of the vocabulary are filler words, so that every engine loads the file. The same
@@ -31,6 +31,7 @@ class Shape:
 
 SHAPES = {
     "llama-1b": Shape(16, 2048, 32, 8, 8192, 128256, 131072, 500000.0),  # Llama-3.2-1B
+    "llama-8b-layer": Shape(1, 4096, 32, 8, 14336, 49152, 8192, 500000.0),  # one layer of Llama-3.1-8B
     "smollm2-135m": Shape(30, 576, 9, 3, 1536, 49152, 8192, 100000.0),
 }
 
