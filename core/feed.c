@@ -37,13 +37,13 @@ static llmir_status_t copy_page(llmir_pool_t* pool,
         return LLMIR_STATUS_OK;
     }
     pool->copied_count += 1u;
-    for (uint32_t i = 0; i < pool->model->plan.record->kv_layer_count; ++i) {
-        const llmir_kv_place_t* place = &pool->kv_places[i];
-        if (llmir_pool_is_apart(pool, i) == apart) {
-            LLMIR_TRY(pool->kv->device->target->buffer_copy(
-                pool->kv, (size_t)(place->offset + copy.to * place->page_bytes),
-                (size_t)(place->offset + copy.from * place->page_bytes), (size_t)place->page_bytes,
-                error));
+    const uint32_t layers = pool->model->plan.record->kv_layer_count;
+    for (uint32_t i = 0; i < layers * pool->model->stage_count; ++i) {
+        const llmir_page_place_t to = llmir_pool_page(pool, i / layers, i % layers, copy.to);
+        const llmir_page_place_t from = llmir_pool_page(pool, i / layers, i % layers, copy.from);
+        if (llmir_pool_is_apart(pool, i % layers) == apart && to.bytes != 0) {
+            LLMIR_TRY(to.buffer->device->target->buffer_copy(to.buffer, to.offset, from.offset,
+                                                             to.bytes, error));
         }
     }
     return LLMIR_STATUS_OK;
@@ -156,7 +156,6 @@ static llmir_batch_t build_batch(const feed_pass_t* pass) {
         .token_sequence = pool->token_sequence,
         .output_rows = pool->output_indices,
         .page_table = pool->batch_tables,
-        .kv_places = pool->kv_places,
     };
     if (pool->layout.window_page_count != 0) {
         batch.window_table = pool->batch_windows;
@@ -193,25 +192,13 @@ static llmir_status_t submit(const feed_pass_t* pass,
                              const llmir_atomic_u32_t* cancel,
                              llmir_error_t* error) {
     llmir_pool_t* pool = pass->pool;
-    llmir_device_t* device = pool->model->device;
-    llmir_trace_t trace = llmir_trace_begin(pool->model, batch);
-    const llmir_submission_t submission = {
-        .program = pool->model->program,
-        .batch = batch,
-        .activations = pool->activations,
-        .slot_offsets = pool->slot_offsets,
-        .batch_offset = pool->layout.batch_offset,
-        .kv = pool->kv,
-        .cancel = cancel,
-        .deadline = pass_deadline(pass),
-        .trace = trace.event != NULL ? llmir_trace_dispatch : NULL,
-        .trace_user = &trace};
-    uint64_t fence = 0;
+    const llmir_model_t* model = pool->model;
+    llmir_trace_t trace = llmir_trace_begin(model->runtime, &model->plan, batch);
+    const llmir_stage_pass_t stage_pass = {
+        .batch = batch, .cancel = cancel, .deadline = pass_deadline(pass), .trace = &trace};
     llmir_trace_pass(&trace, LLMIR_TRACE_BEGIN);
-    llmir_status_t status = device->target->submit(device, &submission, &fence, error);
-    if (status == LLMIR_STATUS_OK) {
-        status = device->target->wait(device, fence, UINT64_MAX, error);
-    }
+    const llmir_status_t status =
+        llmir_stages_run(model->stages, pool->memory, model->stage_count, &stage_pass, error);
     llmir_trace_pass(&trace, LLMIR_TRACE_END);
     return status;
 }
@@ -249,18 +236,19 @@ static llmir_status_t read_logits(const feed_pass_t* pass,
     const llmir_plan_view_t* plan = &pool->model->plan;
     const llmir_plan_buffer_t* buffer = &plan->buffers[plan->record->logits_buffer];
     const size_t row_bytes = pool->model->record->vocab_count * sizeof(float);
-    const size_t base = (size_t)pool->slot_offsets[buffer->slot];
+    const llmir_stage_memory_t* memory = &pool->memory[pool->model->stage_count - 1u];
+    const size_t base = (size_t)memory->slot_offsets[buffer->slot];
     const size_t rows = output_rows_of(pass, index);
     for (size_t i = 0; i < rows; ++i, ++*inout_row) {
         const size_t offset = base + *inout_row * buffer->row_bytes;
         if (feed->all_logits != NULL) {
-            LLMIR_TRY(pool->activations->device->target->buffer_read(
-                pool->activations, offset, feed->all_logits + i * pool->model->record->vocab_count,
-                row_bytes, error));
+            LLMIR_TRY(memory->activations->device->target->buffer_read(
+                memory->activations, offset,
+                feed->all_logits + i * pool->model->record->vocab_count, row_bytes, error));
         }
         if (i + 1u == rows) {
-            LLMIR_TRY(pool->activations->device->target->buffer_read(
-                pool->activations, offset, feed->session->logits, row_bytes, error));
+            LLMIR_TRY(memory->activations->device->target->buffer_read(
+                memory->activations, offset, feed->session->logits, row_bytes, error));
         }
     }
     return LLMIR_STATUS_OK;

@@ -7,20 +7,22 @@
 #include "core/base/format.h"
 
 int llmir_kept_selftest_open(const llmir_model_t* model, llmir_kept_selftest_t* out) {
-    const uint32_t version = llmir_version();
+    /* The part of the model that the device computes matters too. */
+    const uint32_t version[3] = {llmir_version(), model->stage_count, model->layer_count};
+    const llmir_device_caps_t* caps = &model->stages[model->main_stage].caps;
     llmir_blake2b_t hash;
     uint32_t words[2];
     uint8_t any = 0;
-    for (size_t i = 0; i < sizeof(model->caps.identity); ++i) {
-        any |= model->caps.identity[i];
+    for (size_t i = 0; i < sizeof(caps->identity); ++i) {
+        any |= caps->identity[i];
     }
     out->cache = &model->runtime->cache;
     if (out->cache->get == NULL || any == 0) {
         return 0;
     }
     llmir_blake2b_init(&hash);
-    llmir_blake2b_update(&hash, &version, sizeof(version));
-    llmir_blake2b_update(&hash, model->caps.identity, sizeof(model->caps.identity));
+    llmir_blake2b_update(&hash, version, sizeof(version));
+    llmir_blake2b_update(&hash, caps->identity, sizeof(caps->identity));
     llmir_blake2b_update(&hash, model->bundle.header->root_hash,
                          sizeof(model->bundle.header->root_hash));
     llmir_blake2b_final(&hash, out->hash);

@@ -144,7 +144,7 @@ static llmir_status_t open_text_sections(llmir_model_t* model, llmir_error_t* er
 static llmir_status_t open_model(llmir_model_t* model,
                                  const void* data,
                                  size_t bytes,
-                                 const char* device,
+                                 const llmir_model_options_t* options,
                                  llmir_error_t* error) {
     const llmir_bundle_section_t* plan = NULL;
     const uint8_t* plan_data = NULL;
@@ -163,20 +163,19 @@ static llmir_status_t open_model(llmir_model_t* model,
                                         .vocab_count = model->record->vocab_count};
     LLMIR_TRY(llmir_plan_open(&source, &model->plan, error));
     LLMIR_TRY(open_text_sections(model, error));
-    return llmir_model_choose_device(model, plan->hash, device, error);
+    return llmir_model_choose_device(model, plan->hash, options, error);
 }
 
 /* ---- The object ---- */
 
-/* An empty model, and the device that the options name. The application's pointer, *users_out, is
+/* An empty model, and the options with all their fields. The application's pointer, *users_out, is
  * only set to NULL here. */
 static llmir_status_t make_model(llmir_runtime_t* runtime,
                                  const llmir_model_options_t* options,
                                  llmir_model_t** users_out,
                                  llmir_model_t** out_model,
-                                 const char** out_device,
+                                 llmir_model_options_t* out_options,
                                  llmir_error_t* error) {
-    llmir_model_options_t own;
     void* block = NULL;
     if (users_out != NULL) {
         *users_out = NULL;
@@ -185,19 +184,19 @@ static llmir_status_t make_model(llmir_runtime_t* runtime,
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "model: runtime or out_model is NULL");
     }
-    LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "model options", error));
-    if ((own.flags & ~(uint32_t)LLMIR_MODEL_VERIFY) != 0) {
+    LLMIR_TRY(
+        llmir_options_read(out_options, sizeof(*out_options), options, "model options", error));
+    if ((out_options->flags & ~(uint32_t)LLMIR_MODEL_VERIFY) != 0) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
-                          "model options: flags %#x, known are %#x", own.flags,
+                          "model options: flags %#x, known are %#x", out_options->flags,
                           (unsigned)LLMIR_MODEL_VERIFY);
     }
-    LLMIR_TRY(llmir_device_check_name(own.device, error));
+    LLMIR_TRY(llmir_device_check_options(out_options, error));
     LLMIR_TRY(llmir_allocate(&runtime->allocator, sizeof(llmir_model_t), _Alignof(llmir_model_t),
                              "model", &block, error));
     llmir_model_t* model = block;
     model->runtime = runtime;
-    model->flags = own.flags;
-    *out_device = own.device;
+    model->flags = out_options->flags;
     *out_model = model;
     return LLMIR_STATUS_OK;
 }
@@ -206,10 +205,10 @@ static llmir_status_t make_model(llmir_runtime_t* runtime,
 static llmir_status_t finish_model(llmir_model_t* model,
                                    const void* data,
                                    size_t bytes,
-                                   const char* device,
+                                   const llmir_model_options_t* options,
                                    llmir_model_t** out_model,
                                    llmir_error_t* error) {
-    const llmir_status_t status = open_model(model, data, bytes, device, error);
+    const llmir_status_t status = open_model(model, data, bytes, options, error);
     if (status != LLMIR_STATUS_OK) {
         llmir_model_destroy(model);
         return status;
@@ -233,8 +232,8 @@ llmir_status_t llmir_model_load_file(llmir_runtime_t* runtime,
                                      llmir_model_t** out_model,
                                      llmir_error_t* error) {
     llmir_model_t* model = NULL;
-    const char* device = NULL;
-    LLMIR_TRY(make_model(runtime, options, out_model, &model, &device, error));
+    llmir_model_options_t own;
+    LLMIR_TRY(make_model(runtime, options, out_model, &model, &own, error));
     llmir_status_t status =
         path != NULL ? llmir_file_map(path, &model->mapping, error)
                      : llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "model: path is NULL");
@@ -242,8 +241,7 @@ llmir_status_t llmir_model_load_file(llmir_runtime_t* runtime,
         llmir_model_destroy(model);
         return status;
     }
-    status =
-        finish_model(model, model->mapping.data, model->mapping.bytes, device, out_model, error);
+    status = finish_model(model, model->mapping.data, model->mapping.bytes, &own, out_model, error);
     if (status != LLMIR_STATUS_OK) {
         name_error(error, path);
     }
@@ -258,15 +256,15 @@ llmir_status_t llmir_model_load_descriptor(llmir_runtime_t* runtime,
                                            llmir_model_t** out_model,
                                            llmir_error_t* error) {
     llmir_model_t* model = NULL;
-    const char* device = NULL;
-    LLMIR_TRY(make_model(runtime, options, out_model, &model, &device, error));
+    llmir_model_options_t own;
+    LLMIR_TRY(make_model(runtime, options, out_model, &model, &own, error));
     const llmir_status_t status =
         llmir_descriptor_map(descriptor, offset, bytes, &model->mapping, error);
     if (status != LLMIR_STATUS_OK) {
         llmir_model_destroy(model);
         return status;
     }
-    return finish_model(model, model->mapping.data, model->mapping.bytes, device, out_model, error);
+    return finish_model(model, model->mapping.data, model->mapping.bytes, &own, out_model, error);
 }
 
 llmir_status_t llmir_model_load_memory(llmir_runtime_t* runtime,
@@ -276,9 +274,9 @@ llmir_status_t llmir_model_load_memory(llmir_runtime_t* runtime,
                                        llmir_model_t** out_model,
                                        llmir_error_t* error) {
     llmir_model_t* model = NULL;
-    const char* device = NULL;
-    LLMIR_TRY(make_model(runtime, options, out_model, &model, &device, error));
-    return finish_model(model, data, bytes, device, out_model, error);
+    llmir_model_options_t own;
+    LLMIR_TRY(make_model(runtime, options, out_model, &model, &own, error));
+    return finish_model(model, data, bytes, &own, out_model, error);
 }
 
 void llmir_model_destroy(llmir_model_t* model) {
@@ -286,9 +284,7 @@ void llmir_model_destroy(llmir_model_t* model) {
         return;
     }
     const llmir_allocator_t* allocator = &model->runtime->allocator;
-    if (model->program != NULL) {
-        model->device->target->program_unload(model->program);
-    }
+    llmir_model_release_stages(model);
     llmir_free(allocator, model->tensors, model->tensor_count * sizeof(*model->tensors),
                _Alignof(llmir_tensor_view_t));
     llmir_free(allocator, model->strings, model->string_bytes, 1);
@@ -313,9 +309,9 @@ llmir_status_t llmir_model_get_info(const llmir_model_t* model,
         .bundle_bytes = model->bundle.bytes,
         .name = model->name,
         .architecture = model->architecture,
-        .device = model->caps.name,
-        .code = model->code,
-        .code_reason = model->code_reason,
+        .device = model->device_text,
+        .code = model->stages[model->main_stage].code,
+        .code_reason = model->stages[model->main_stage].code_reason,
     };
     return llmir_options_write(inout_info, &info, sizeof(info), "model info", error);
 }

@@ -6,6 +6,7 @@
 #include "core/bundle.h"
 #include "core/chat.h"
 #include "core/runtime.h"
+#include "core/stage.h"
 #include "core/tokenizer.h"
 
 /* What became of a target when the model was loaded. */
@@ -28,12 +29,15 @@ struct llmir_model {
     uint32_t tensor_count;
     uint64_t weights_bytes;
     llmir_plan_view_t plan;
-    llmir_device_t* device; /* the runtime's */
-    llmir_device_caps_t caps;
-    llmir_program_t* program;
-    const char* code;        /* what runs: llmir_model_info_t.code */
-    const char* code_reason; /* why not the bundle's code */
+    llmir_stage_t stages[LLMIR_MAX_STAGES];
+    uint32_t stage_count; /* 0: no device was found yet */
+    uint32_t main_stage;  /* the one on the device that was chosen */
+    uint32_t layer_count; /* decoder layers of the plan that run on that device */
+    void* split_block;    /* tables of stages; NULL: the model is not split */
+    size_t split_bytes;
+    uint64_t device_weights_bytes; /* weights in the memory of devices other than the processor */
     llmir_device_attempt_t attempts[LLMIR_TARGET_REGISTRY_MAX]; /* as the registry */
+    char device_text[160];                                      /* llmir_model_info_t.device */
     llmir_tokenizer_t tokenizer;
     llmir_chat_t chat;
     uint32_t has_tokenizer;

@@ -194,7 +194,7 @@ uint64_t llmir_plan_place_kv(const llmir_plan_view_t* plan,
         const int apart = window_page_count != 0 && layer->window != 0;
         const uint64_t pages = apart ? window_page_count : page_count;
         const uint64_t page = llmir_kv_layer_bytes(layer, storage, plan->record->page_tokens);
-        if (pages > (UINT64_MAX - end) / page) {
+        if (page != 0 && pages > (UINT64_MAX - end) / page) {
             return UINT64_MAX;
         }
         if (out_places != NULL) {

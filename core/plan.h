@@ -40,8 +40,8 @@ uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan,
                                int without_windows);
 uint64_t llmir_plan_window_bytes(const llmir_plan_view_t* plan, uint32_t storage);
 
-/* Lays out the pages of all KV layers, each layer's side by side. Layers with a window have
- * `window_page_count` pages, or if that is 0 as many as the others.
+/* Lays out the pages of all KV layers, each layer's side by side; layers without heads have none.
+ * Layers with a window have `window_page_count` pages, or if that is 0 as many as the others.
  *   out_places  [kv_layer_count]; may be NULL
  * Returns the bytes of all; UINT64_MAX if 64 bits do not hold them. */
 uint64_t llmir_plan_place_kv(const llmir_plan_view_t* plan,

@@ -19,11 +19,13 @@ llmir_status_t llmir_model_memory_plan(const llmir_model_t* model,
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT, "memory plan: the model is NULL");
     }
     LLMIR_TRY(llmir_pool_layout_make(model, options, &layout, error));
-    const llmir_memory_plan_t plan = {.weights_bytes = model->weights_bytes,
-                                      .kv_bytes = layout.kv.bytes,
-                                      .activation_bytes = layout.activations.bytes,
-                                      .state_bytes = layout.state.bytes,
-                                      .arena_bytes = layout.arena_bytes};
+    const llmir_memory_plan_t plan = {
+        .weights_bytes = model->weights_bytes,
+        .kv_bytes = layout.kv_bytes,
+        .activation_bytes = layout.activation_bytes,
+        .state_bytes = layout.state_bytes,
+        .arena_bytes = layout.arena_bytes,
+        .device_bytes = model->device_weights_bytes + layout.device_bytes};
     return llmir_options_write(inout_plan, &plan, sizeof(plan), "memory plan", error);
 }
 
@@ -35,8 +37,7 @@ static llmir_status_t take_arena(llmir_model_t* model,
     void* arena = NULL;
     LLMIR_TRY(llmir_reallocate(&model->runtime->allocator, &arena, 0, layout->block_bytes,
                                ARENA_ALIGNMENT, "pool", error));
-    memset(arena, 0,
-           layout->kv.offset < layout->block_bytes ? layout->kv.offset : layout->block_bytes);
+    memset(arena, 0, layout->zero_bytes);
     llmir_pool_t* pool = arena;
     pool->model = model;
     pool->layout = *layout;
@@ -46,15 +47,41 @@ static llmir_status_t take_arena(llmir_model_t* model,
 }
 
 /* A buffer over a part of the arena, or in the device's own memory. */
-static llmir_status_t make_buffer(llmir_pool_t* pool,
+static llmir_status_t make_buffer(const llmir_pool_t* pool,
+                                  const llmir_stage_t* stage,
                                   llmir_arena_part_t part,
                                   llmir_buffer_t** out_buffer,
                                   llmir_error_t* error) {
-    llmir_device_t* device = pool->model->device;
-    return pool->model->caps.can_import
-               ? device->target->buffer_import(device, pool->arena + part.offset, part.bytes,
-                                               out_buffer, error)
-               : device->target->buffer_create(device, part.bytes, out_buffer, error);
+    const llmir_target_t* target = stage->device->target;
+    return stage->caps.can_import
+               ? target->buffer_import(stage->device, pool->arena + part.offset, part.bytes,
+                                       out_buffer, error)
+               : target->buffer_create(stage->device, part.bytes, out_buffer, error);
+}
+
+/* Slots lie one after the other in the activations. */
+static llmir_status_t make_memory(llmir_pool_t* pool, uint32_t index, llmir_error_t* error) {
+    const llmir_pool_layout_t* layout = &pool->layout;
+    const llmir_stage_t* stage = &pool->model->stages[index];
+    const llmir_plan_record_t* record = stage->plan.record;
+    llmir_stage_memory_t* memory = &pool->memory[index];
+    uint64_t* slot_offsets = llmir_pool_at(pool, layout->slot_offsets,
+                                           (size_t)index * record->slot_count, sizeof(uint64_t));
+    llmir_kv_place_t* places = llmir_pool_at(
+        pool, layout->kv_places, (size_t)index * record->kv_layer_count, sizeof(llmir_kv_place_t));
+    uint64_t offset = 0;
+    for (uint32_t i = 0; i < record->slot_count; ++i) {
+        slot_offsets[i] = offset;
+        offset += llmir_pool_slot_bytes(layout, &stage->plan.slots[i]);
+    }
+    (void)llmir_plan_place_kv(&stage->plan, layout->kv_type, layout->page_count,
+                              layout->window_page_count, places);
+    memory->slot_offsets = slot_offsets;
+    memory->batch_offset = layout->stages[index].batch_offset;
+    memory->kv_places = places;
+    LLMIR_TRY(
+        make_buffer(pool, stage, layout->stages[index].activations, &memory->activations, error));
+    return make_buffer(pool, stage, layout->stages[index].kv, &memory->kv, error);
 }
 
 static void place_scratch(llmir_pool_t* pool) {
@@ -67,10 +94,6 @@ static void place_scratch(llmir_pool_t* pool) {
     pool->output_indices = (void*)(arena + layout->output_indices.offset);
     pool->batch_tables = (void*)(arena + layout->batch_tables.offset);
     pool->batch_windows = (void*)(arena + layout->batch_windows.offset);
-    pool->slot_offsets = (void*)(arena + layout->slot_offsets.offset);
-    pool->kv_places = (void*)(arena + layout->kv_places.offset);
-    (void)llmir_plan_place_kv(&pool->model->plan, layout->kv_type, layout->page_count,
-                              layout->window_page_count, pool->kv_places);
     pool->candidates = (void*)(arena + layout->candidates.offset);
     pool->recent = (void*)(arena + layout->recent.offset);
     pool->marks = (void*)(arena + layout->marks.offset);
@@ -96,16 +119,6 @@ static void place_scratch(llmir_pool_t* pool) {
     llmir_kv_pages_init(&pool->window_pages);
 }
 
-/* Slots lie one after the other in the activations buffer. */
-static void place_slots(llmir_pool_t* pool) {
-    const llmir_plan_view_t* plan = &pool->model->plan;
-    uint64_t offset = 0;
-    for (uint32_t i = 0; i < plan->record->slot_count; ++i) {
-        pool->slot_offsets[i] = offset;
-        offset += llmir_pool_slot_bytes(&pool->layout, &plan->slots[i]);
-    }
-}
-
 llmir_status_t llmir_pool_create(llmir_model_t* model,
                                  const llmir_pool_options_t* options,
                                  llmir_pool_t** out_pool,
@@ -121,16 +134,14 @@ llmir_status_t llmir_pool_create(llmir_model_t* model,
     }
     LLMIR_TRY(llmir_pool_layout_make(model, options, &layout, error));
     LLMIR_TRY(take_arena(model, &layout, &pool, error));
-    llmir_status_t status = make_buffer(pool, layout.activations, &pool->activations, error);
-    if (status == LLMIR_STATUS_OK) {
-        status = make_buffer(pool, layout.kv, &pool->kv, error);
-    }
-    if (status != LLMIR_STATUS_OK) {
-        llmir_pool_destroy(pool);
-        return status;
+    for (uint32_t i = 0; i < model->stage_count; ++i) {
+        const llmir_status_t status = make_memory(pool, i, error);
+        if (status != LLMIR_STATUS_OK) {
+            llmir_pool_destroy(pool);
+            return status;
+        }
     }
     place_scratch(pool);
-    place_slots(pool);
     *out_pool = pool;
     return LLMIR_STATUS_OK;
 }
@@ -163,12 +174,8 @@ void llmir_pool_destroy(llmir_pool_t* pool) {
     if (pool == NULL) {
         return;
     }
-    const llmir_target_t* target = pool->model->device->target;
-    if (pool->kv != NULL) {
-        target->buffer_destroy(pool->kv);
-    }
-    if (pool->activations != NULL) {
-        target->buffer_destroy(pool->activations);
+    for (uint32_t i = 0; i < pool->model->stage_count; ++i) {
+        llmir_stage_memory_free(&pool->memory[i]);
     }
     llmir_free(&pool->model->runtime->allocator, pool->arena, pool->layout.block_bytes,
                ARENA_ALIGNMENT);

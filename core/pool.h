@@ -10,10 +10,8 @@
 struct llmir_pool {
     llmir_model_t* model;
     llmir_pool_layout_t layout;
-    uint8_t* arena; /* begins with this struct */
-    llmir_buffer_t* activations;
-    llmir_buffer_t* kv;
-    llmir_kv_place_t* kv_places; /* [kv_layer_count] in it */
+    uint8_t* arena;                                /* begins with this struct */
+    llmir_stage_memory_t memory[LLMIR_MAX_STAGES]; /* of the model's stages */
     llmir_kv_pages_t pages;
     llmir_kv_pages_t window_pages; /* without token ids; none without windows */
     llmir_session_t* sessions;     /* [layout.session_count] */
@@ -34,7 +32,6 @@ struct llmir_pool {
     uint32_t* output_indices;
     uint32_t* batch_tables;
     uint32_t* batch_windows;
-    uint64_t* slot_offsets;
     llmir_candidate_t* candidates;
     int32_t* recent;
     llmir_sampler_mark_t* marks;
@@ -44,6 +41,23 @@ struct llmir_pool {
 /* Whether a KV layer's pages are those of windows. */
 static inline int llmir_pool_is_apart(const llmir_pool_t* pool, uint32_t layer) {
     return pool->layout.window_page_count != 0 && pool->model->plan.kv_layers[layer].window != 0;
+}
+
+/* Where a stage keeps its part of a layer's page; no bytes if the layer is another stage's. */
+typedef struct llmir_page_place {
+    llmir_buffer_t* buffer;
+    size_t offset;
+    size_t bytes;
+} llmir_page_place_t;
+
+static inline llmir_page_place_t llmir_pool_page(const llmir_pool_t* pool,
+                                                 uint32_t stage,
+                                                 uint32_t layer,
+                                                 uint32_t page) {
+    const llmir_stage_memory_t* memory = &pool->memory[stage];
+    const llmir_kv_place_t* place = &memory->kv_places[layer];
+    return (llmir_page_place_t){memory->kv, (size_t)(place->offset + page * place->page_bytes),
+                                (size_t)place->page_bytes};
 }
 
 /* First byte of element `index` of an array of equal parts. */

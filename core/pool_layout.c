@@ -171,21 +171,25 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->guess_ids = llmir_arena_append(cursor, guess_rows, sizeof(int32_t));
     layout->guess_logits = llmir_arena_append(
         cursor, layout->guess_tokens != 0 ? guess_rows * vocab : 0u, sizeof(float));
+    const uint64_t stages = model->stage_count;
     layout->slot_offsets =
-        llmir_arena_append(cursor, model->plan.record->slot_count, sizeof(uint64_t));
-    layout->kv_places =
-        llmir_arena_append(cursor, model->plan.record->kv_layer_count, sizeof(llmir_kv_place_t));
+        llmir_arena_append(cursor, stages * model->plan.record->slot_count, sizeof(uint64_t));
+    layout->kv_places = llmir_arena_append(cursor, stages * model->plan.record->kv_layer_count,
+                                           sizeof(llmir_kv_place_t));
     layout->candidates = llmir_arena_append(cursor, vocab, sizeof(llmir_candidate_t));
     layout->recent = llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(int32_t));
     layout->marks =
         llmir_arena_append(cursor, LLMIR_SAMPLER_MAX_WINDOW, sizeof(llmir_sampler_mark_t));
 }
 
-static void lay_out_kv(const llmir_model_t* model, llmir_pool_layout_t* layout, size_t* cursor) {
-    const uint64_t bytes = llmir_plan_place_kv(&model->plan, layout->kv_type, layout->page_count,
+static void lay_out_kv(const llmir_pool_layout_t* layout,
+                       const llmir_stage_t* stage,
+                       llmir_stage_layout_t* out,
+                       size_t* cursor) {
+    const uint64_t bytes = llmir_plan_place_kv(&stage->plan, layout->kv_type, layout->page_count,
                                                layout->window_page_count, NULL);
     /* Without attention too: devices make no empty buffers. */
-    layout->kv = llmir_arena_append(cursor, 1, bytes != 0 ? bytes : ARENA_ALIGNMENT);
+    out->kv = llmir_arena_append(cursor, 1, bytes != 0 ? bytes : ARENA_ALIGNMENT);
 }
 
 /* Of the arrays of the largest batch. */
@@ -199,26 +203,42 @@ static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
+static void lay_out_activations(const llmir_pool_layout_t* layout,
+                                const llmir_stage_t* stage,
+                                llmir_stage_layout_t* out,
+                                size_t* cursor) {
+    out->activations.offset = *cursor;
+    for (uint32_t i = 0; i < stage->plan.record->slot_count; ++i) {
+        (void)llmir_arena_append(cursor, 1, llmir_pool_slot_bytes(layout, &stage->plan.slots[i]));
+    }
+    if (stage->caps.copies_batch) {
+        out->batch_offset = *cursor - out->activations.offset;
+        (void)llmir_arena_append(cursor, 1, batch_bytes_of(layout));
+    }
+    out->activations.bytes = *cursor - out->activations.offset;
+}
+
 /* Bytes of the KV layer that takes most. */
-static uint64_t largest_layer(const llmir_model_t* model, const llmir_pool_layout_t* layout) {
+static uint64_t largest_layer(const llmir_plan_view_t* plan, const llmir_pool_layout_t* layout) {
     uint64_t largest = 0;
-    for (uint32_t i = 0; i < model->plan.record->kv_layer_count; ++i) {
-        const llmir_plan_kv_layer_t* layer = &model->plan.kv_layers[i];
+    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
+        const llmir_plan_kv_layer_t* layer = &plan->kv_layers[i];
         const int apart = layout->window_page_count != 0 && layer->window != 0;
-        largest = larger(largest, (apart ? layout->window_page_count : layout->page_count) *
-                                      llmir_kv_layer_bytes(layer, layout->kv_type,
-                                                           model->plan.record->page_tokens));
+        largest = larger(
+            largest, (apart ? layout->window_page_count : layout->page_count) *
+                         llmir_kv_layer_bytes(layer, layout->kv_type, plan->record->page_tokens));
     }
     return largest;
 }
 
 /* The device must be able to use such a cache and to bind the buffers. */
-static llmir_status_t check_device(const llmir_model_t* model,
+static llmir_status_t check_device(const llmir_stage_t* stage,
                                    const llmir_pool_layout_t* layout,
+                                   const llmir_stage_layout_t* own,
                                    llmir_error_t* error) {
-    const llmir_device_caps_t* caps = &model->caps;
-    const uint64_t buffer = larger(layout->activations.bytes, layout->kv.bytes);
-    const uint64_t binding = larger(layout->activations.bytes, largest_layer(model, layout));
+    const llmir_device_caps_t* caps = &stage->caps;
+    const uint64_t buffer = larger(own->activations.bytes, own->kv.bytes);
+    const uint64_t binding = larger(own->activations.bytes, largest_layer(&stage->plan, layout));
     if ((caps->kv_types >> layout->kv_type & 1u) == 0) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "pool options: kv_type %u, which device '%s' has no kernels for",
@@ -241,6 +261,37 @@ static llmir_status_t check_device(const llmir_model_t* model,
     return LLMIR_STATUS_OK;
 }
 
+/* The regions behind the state: all activations, then all pages, in the block or on the devices;
+ * *out_bytes is the sum of everything. Returns 0 if it is more than the address space. */
+static int lay_out_stages(const llmir_model_t* model,
+                          llmir_pool_layout_t* layout,
+                          size_t* out_bytes) {
+    size_t block = layout->state_bytes;
+    size_t device = 0;
+    size_t objects = 0;
+    for (int is_kv = 0; is_kv < 2; ++is_kv) {
+        for (uint32_t i = 0; i < model->stage_count; ++i) {
+            const llmir_stage_t* stage = &model->stages[i];
+            llmir_stage_layout_t* own = &layout->stages[i];
+            size_t* cursor = stage->caps.can_import ? &block : &device;
+            if (is_kv) {
+                lay_out_kv(layout, stage, own, cursor);
+                layout->kv_bytes += own->kv.bytes;
+            } else {
+                lay_out_activations(layout, stage, own, cursor);
+                layout->activation_bytes += own->activations.bytes;
+            }
+            objects += stage->caps.import_bytes;
+        }
+        layout->zero_bytes = is_kv ? layout->zero_bytes : block;
+    }
+    layout->block_bytes = block;
+    layout->device_bytes = device;
+    layout->state_bytes += objects;
+    return block != SIZE_MAX && device != SIZE_MAX && llmir_size_add(block, device, out_bytes) &&
+           llmir_size_add(*out_bytes, objects, out_bytes);
+}
+
 llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
                                       const llmir_pool_options_t* options,
                                       llmir_pool_layout_t* out_layout,
@@ -252,28 +303,16 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
     LLMIR_TRY(resolve(model, &own, out_layout, error));
     LLMIR_TRY(lay_out_pages(model, out_layout, error));
     lay_out_state(model, out_layout, &cursor);
-    out_layout->state = (llmir_arena_part_t){0, cursor};
-    out_layout->activations.offset = cursor;
-    for (uint32_t i = 0; i < model->plan.record->slot_count; ++i) {
-        (void)llmir_arena_append(&cursor, 1,
-                                 llmir_pool_slot_bytes(out_layout, &model->plan.slots[i]));
-    }
-    if (model->caps.copies_batch) {
-        out_layout->batch_offset = cursor - out_layout->activations.offset;
-        (void)llmir_arena_append(&cursor, 1, batch_bytes_of(out_layout));
-    }
-    out_layout->activations.bytes = cursor - out_layout->activations.offset;
-    lay_out_kv(model, out_layout, &cursor);
-    if (cursor >= SIZE_MAX - 2u * (size_t)model->caps.import_bytes) {
+    out_layout->state_bytes = cursor;
+    if (cursor == SIZE_MAX || !lay_out_stages(model, out_layout, &out_layout->arena_bytes)) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "pool: %u tokens in %u sessions, %u a pass, take more than the address "
                           "space",
                           out_layout->context_tokens, out_layout->session_count,
                           out_layout->chunk_tokens);
     }
-    LLMIR_TRY(check_device(model, out_layout, error));
-    out_layout->block_bytes = model->caps.can_import ? cursor : out_layout->state.bytes;
-    out_layout->state.bytes += 2u * model->caps.import_bytes;
-    out_layout->arena_bytes = cursor + 2u * model->caps.import_bytes;
+    for (uint32_t i = 0; i < model->stage_count; ++i) {
+        LLMIR_TRY(check_device(&model->stages[i], out_layout, &out_layout->stages[i], error));
+    }
     return LLMIR_STATUS_OK;
 }

@@ -6,7 +6,8 @@
  * The pages of a layer lie side by side, so that a device that binds only so much of a buffer needs
  * to bind one layer.
  *
- * Each of the three begins at a multiple of 64 bytes. */
+ * Each of the three begins at a multiple of 64 bytes. Activations and pages are those of the stages
+ * whose devices use the application's memory, one after the other. */
 #ifndef LLMIR_POOL_LAYOUT_H
 #define LLMIR_POOL_LAYOUT_H
 
@@ -20,6 +21,14 @@ typedef struct llmir_arena_part {
     size_t offset;
     size_t bytes;
 } llmir_arena_part_t;
+
+/* The buffers of one stage. Offsets are from the start of the arena, or without meaning where the
+ * device has its own memory. */
+typedef struct llmir_stage_layout {
+    llmir_arena_part_t activations;
+    llmir_arena_part_t kv;
+    size_t batch_offset; /* in the activations, for devices that copy the batch's arrays */
+} llmir_stage_layout_t;
 
 typedef struct llmir_pool_layout {
     /* The configuration, every default resolved. */
@@ -66,19 +75,21 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t roll_ids;       /* i32 [session][2 * session_tokens] */
     llmir_arena_part_t guess_ids;      /* i32 [session][guess_tokens + 1] */
     llmir_arena_part_t guess_logits;   /* f32 [session][guess_tokens + 1][vocab], if any are */
-    llmir_arena_part_t slot_offsets;   /* u64 [slot] */
-    llmir_arena_part_t kv_places;      /* llmir_kv_place_t [KV layer] */
+    llmir_arena_part_t slot_offsets;   /* u64 [stage][slot] */
+    llmir_arena_part_t kv_places;      /* llmir_kv_place_t [stage][KV layer] */
     llmir_arena_part_t candidates;     /* llmir_candidate_t [vocab] */
     llmir_arena_part_t recent;         /* i32 [LLMIR_SAMPLER_MAX_WINDOW] */
     llmir_arena_part_t marks;          /* llmir_sampler_mark_t [LLMIR_SAMPLER_MAX_WINDOW] */
-    /* The three regions; offsets from the start of the arena. */
-    llmir_arena_part_t state;
-    llmir_arena_part_t activations;
-    llmir_arena_part_t kv;
-    size_t batch_offset; /* in the activations, for devices that copy the batch's arrays */
+    /* The three regions. */
+    size_t state_bytes; /* the devices' buffer objects included */
+    llmir_stage_layout_t stages[LLMIR_MAX_STAGES];
+    size_t activation_bytes; /* of all stages, as the next one */
+    size_t kv_bytes;
+    size_t zero_bytes;   /* of the block, which begin as zeros */
     size_t block_bytes;  /* of the block that the pool takes; devices that cannot use the
                             application's memory keep activations and pages in their own */
-    size_t arena_bytes;  /* of everything, the device's buffer objects included */
+    size_t device_bytes; /* in such memory */
+    size_t arena_bytes;  /* of everything, the devices' buffer objects included */
 } llmir_pool_layout_t;
 
 /* Appends an array of `count` elements to an arena that ends at *inout_cursor, each array from a

@@ -7,6 +7,7 @@
 #include "core/base/size.h"
 #include "core/kept_selftest.h"
 #include "core/plan.h"
+#include "core/split.h"
 
 #define TOKENS 5u
 /* Root mean square of the differences over that of the logits. Quantized activations that fall to
@@ -60,7 +61,6 @@ static llmir_status_t prepare(selftest_t* test, llmir_error_t* error) {
         .token_sequence = test->sequences,
         .output_rows = test->output_rows,
         .page_table = test->page_table,
-        .kv_places = test->kv_places,
     };
     test->kv_bytes = llmir_plan_place_kv(&model->plan, 0, 1, 0, test->kv_places);
     for (uint32_t i = 0; i < slots; ++i) {
@@ -75,47 +75,51 @@ static llmir_status_t prepare(selftest_t* test, llmir_error_t* error) {
 }
 
 static llmir_status_t run_with(const selftest_t* test,
-                               llmir_program_t* program,
-                               llmir_buffer_t* activations,
-                               llmir_buffer_t* kv,
+                               const llmir_stage_t* stages,
+                               const llmir_stage_memory_t* memory,
+                               uint32_t stage_count,
                                float* out_logits,
                                llmir_error_t* error) {
     const llmir_plan_view_t* plan = &test->model->plan;
-    const llmir_target_t* target = program->device->target;
-    const llmir_submission_t submission = {
-        .program = program,
-        .batch = &test->batch,
-        .activations = activations,
-        .slot_offsets = test->slot_offsets,
-        .batch_offset = test->batch_offset,
-        .kv = kv,
-    };
     const uint32_t slot = plan->buffers[plan->record->logits_buffer].slot;
-    uint64_t fence = 0;
-    LLMIR_TRY(target->submit(program->device, &submission, &fence, error));
-    LLMIR_TRY(target->wait(program->device, fence, UINT64_MAX, error));
-    return target->buffer_read(activations, (size_t)test->slot_offsets[slot], out_logits,
-                               test->model->record->vocab_count * sizeof(float), error);
+    const llmir_stage_pass_t pass = {.batch = &test->batch};
+    llmir_buffer_t* activations = memory[stage_count - 1u].activations;
+    LLMIR_TRY(llmir_stages_run(stages, memory, stage_count, &pass, error));
+    return activations->device->target->buffer_read(
+        activations, (size_t)test->slot_offsets[slot], out_logits,
+        test->model->record->vocab_count * sizeof(float), error);
+}
+
+static llmir_status_t make_memory(const selftest_t* test,
+                                  const llmir_stage_t* stage,
+                                  llmir_stage_memory_t* memory,
+                                  llmir_error_t* error) {
+    const llmir_target_t* target = stage->device->target;
+    memory->slot_offsets = test->slot_offsets;
+    memory->batch_offset = test->batch_offset;
+    memory->kv_places = test->kv_places;
+    LLMIR_TRY(target->buffer_create(stage->device, (size_t)test->activation_bytes,
+                                    &memory->activations, error));
+    return target->buffer_create(stage->device, test->kv_bytes != 0 ? (size_t)test->kv_bytes : 64u,
+                                 &memory->kv, error);
 }
 
 static llmir_status_t run_on(const selftest_t* test,
-                             llmir_program_t* program,
+                             const llmir_stage_t* stages,
+                             uint32_t stage_count,
                              float* out_logits,
                              llmir_error_t* error) {
-    const llmir_target_t* target = program->device->target;
-    const size_t kv_bytes = test->kv_bytes != 0 ? (size_t)test->kv_bytes : 64u;
-    llmir_buffer_t* activations = NULL;
-    llmir_buffer_t* kv = NULL;
-    llmir_status_t status =
-        target->buffer_create(program->device, (size_t)test->activation_bytes, &activations, error);
-    if (status == LLMIR_STATUS_OK) {
-        status = target->buffer_create(program->device, kv_bytes, &kv, error);
+    llmir_stage_memory_t memory[LLMIR_MAX_STAGES] = {{0}};
+    llmir_status_t status = LLMIR_STATUS_OK;
+    for (uint32_t i = 0; i < stage_count && status == LLMIR_STATUS_OK; ++i) {
+        status = make_memory(test, &stages[i], &memory[i], error);
     }
     if (status == LLMIR_STATUS_OK) {
-        status = run_with(test, program, activations, kv, out_logits, error);
+        status = run_with(test, stages, memory, stage_count, out_logits, error);
     }
-    target->buffer_destroy(kv);
-    target->buffer_destroy(activations);
+    for (uint32_t i = 0; i < stage_count; ++i) {
+        llmir_stage_memory_free(&memory[i]);
+    }
     return status;
 }
 
@@ -123,19 +127,13 @@ static llmir_status_t run_on(const selftest_t* test,
 static llmir_status_t run_reference(const selftest_t* test,
                                     const uint8_t* plan_hash,
                                     llmir_error_t* error) {
-    const llmir_device_wish_t wish = {{0}, 0};
-    const llmir_program_options_t options = {.plan = &test->model->plan, .plan_hash = plan_hash};
-    llmir_device_t* device = NULL;
-    llmir_program_t* program = NULL;
-    uint32_t index = 0;
-    while (index + 1u < llmir_target_registry_count &&
-           strcmp(llmir_target_registry[index]->name, "cpu") != 0) {
-        ++index;
-    }
-    LLMIR_TRY(llmir_runtime_device(test->model->runtime, index, &wish, &device, error));
-    LLMIR_TRY(device->target->program_load(device, &options, &program, error));
-    const llmir_status_t status = run_on(test, program, test->logits[1], error);
-    device->target->program_unload(program);
+    llmir_stage_t stage = {.plan = test->model->plan};
+    const llmir_program_options_t options = {.plan = &stage.plan, .plan_hash = plan_hash};
+    LLMIR_TRY(llmir_split_processor(test->model->runtime, &stage.device, error));
+    const llmir_target_t* target = stage.device->target;
+    LLMIR_TRY(target->program_load(stage.device, &options, &stage.program, error));
+    const llmir_status_t status = run_on(test, &stage, 1, test->logits[1], error);
+    target->program_unload(stage.program);
     return status;
 }
 
@@ -153,7 +151,8 @@ static llmir_status_t compare(const selftest_t* test, llmir_error_t* error) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "%s: the self-test failed: logits differ from the processor's by %.3g of "
                           "their size, expected at most %.3g",
-                          test->model->caps.name, share, MOST_DIFFERENCE);
+                          test->model->stages[test->model->main_stage].caps.name, share,
+                          MOST_DIFFERENCE);
     }
     return LLMIR_STATUS_OK;
 }
@@ -171,7 +170,7 @@ llmir_status_t llmir_selftest_run(const llmir_model_t* model,
     test.model = model;
     llmir_status_t status = prepare(&test, error);
     if (status == LLMIR_STATUS_OK) {
-        status = run_on(&test, model->program, test.logits[0], error);
+        status = run_on(&test, model->stages, model->stage_count, test.logits[0], error);
     }
     if (status == LLMIR_STATUS_OK) {
         status = run_reference(&test, plan_hash, error);

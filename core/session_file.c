@@ -89,50 +89,71 @@ uint64_t llmir_session_saved_bytes(const llmir_session_t* session) {
            LLMIR_BLAKE2B_BYTES;
 }
 
-/* Where a layer's part of a page lies in the KV buffer. */
-typedef struct page_range {
-    size_t offset;
-    size_t bytes;
-} page_range_t;
-
-static page_range_t page_at(const llmir_session_t* session, uint32_t layer, uint32_t index) {
-    const llmir_kv_place_t* place = &session->pool->kv_places[layer];
-    const llmir_page_table_t* table =
-        llmir_pool_is_apart(session->pool, layer) ? &session->window : &session->table;
-    return (page_range_t){(size_t)(place->offset + table->pages[index] * place->page_bytes),
-                          (size_t)place->page_bytes};
-}
-
 /* The scratch of sampling carries pages between the device and the application. */
 static size_t scratch_bytes(const llmir_pool_t* pool) {
     return pool->layout.candidates.bytes;
 }
 
-static llmir_status_t put_range(session_stream_t* stream,
-                                page_range_t range,
+static llmir_status_t put_place(session_stream_t* stream,
+                                llmir_page_place_t place,
                                 llmir_error_t* error) {
     const llmir_pool_t* pool = stream->session->pool;
-    for (size_t done = 0; done < range.bytes;) {
-        const size_t left = range.bytes - done;
+    for (size_t done = 0; done < place.bytes;) {
+        const size_t left = place.bytes - done;
         const size_t bytes = left < scratch_bytes(pool) ? left : scratch_bytes(pool);
-        LLMIR_TRY(pool->kv->device->target->buffer_read(pool->kv, range.offset + done,
-                                                        pool->candidates, bytes, error));
+        LLMIR_TRY(place.buffer->device->target->buffer_read(place.buffer, place.offset + done,
+                                                            pool->candidates, bytes, error));
         LLMIR_TRY(put(stream, pool->candidates, bytes, error));
         done += bytes;
     }
     return LLMIR_STATUS_OK;
 }
 
-/* A page of the layers that are, or are not, kept apart because of their window. */
-static llmir_status_t put_page(session_stream_t* stream,
-                               uint32_t index,
-                               int apart,
-                               llmir_error_t* error) {
+static llmir_status_t get_place(session_stream_t* stream,
+                                llmir_page_place_t place,
+                                llmir_error_t* error) {
+    const llmir_pool_t* pool = stream->session->pool;
+    for (size_t done = 0; done < place.bytes;) {
+        const size_t left = place.bytes - done;
+        const size_t bytes = left < scratch_bytes(pool) ? left : scratch_bytes(pool);
+        LLMIR_TRY(get(stream, pool->candidates, bytes, error));
+        LLMIR_TRY(place.buffer->device->target->buffer_write(place.buffer, place.offset + done,
+                                                             pool->candidates, bytes, error));
+        done += bytes;
+    }
+    return LLMIR_STATUS_OK;
+}
+
+typedef llmir_status_t (*move_fn)(session_stream_t* stream,
+                                  llmir_page_place_t place,
+                                  llmir_error_t* error);
+
+/* A page of the layers that are, or are not, kept apart because of their window: the layers of all
+ * stages in their order. */
+static llmir_status_t move_page(
+    session_stream_t* stream, move_fn move, uint32_t index, int apart, llmir_error_t* error) {
     const llmir_session_t* session = stream->session;
-    for (uint32_t i = 0; i < session->pool->model->plan.record->kv_layer_count; ++i) {
-        if (llmir_pool_is_apart(session->pool, i) == apart) {
-            LLMIR_TRY(put_range(stream, page_at(session, i, index), error));
+    const llmir_pool_t* pool = session->pool;
+    const uint32_t page = apart ? session->window.pages[index] : session->table.pages[index];
+    const uint32_t layers = pool->model->plan.record->kv_layer_count;
+    for (uint32_t i = 0; i < layers * pool->model->stage_count; ++i) {
+        if (llmir_pool_is_apart(pool, i % layers) == apart) {
+            LLMIR_TRY(move(stream, llmir_pool_page(pool, i / layers, i % layers, page), error));
         }
+    }
+    return LLMIR_STATUS_OK;
+}
+
+/* Pages [0, end), then those of windows from `window_first` on. */
+static llmir_status_t move_pages(session_stream_t* stream,
+                                 move_fn move,
+                                 const llmir_session_record_t* record,
+                                 llmir_error_t* error) {
+    for (uint32_t i = 0; i < record->page_count; ++i) {
+        LLMIR_TRY(move_page(stream, move, i, 0, error));
+    }
+    for (uint32_t i = record->window_first; i < record->page_count; ++i) {
+        LLMIR_TRY(move_page(stream, move, i, 1, error));
     }
     return LLMIR_STATUS_OK;
 }
@@ -155,12 +176,7 @@ llmir_status_t llmir_session_save(llmir_session_t* session,
         LLMIR_TRY(put(&stream, llmir_kv_pages_token(&session->pool->pages, &session->table, i),
                       sizeof(int32_t), error));
     }
-    for (uint32_t i = 0; i < record.page_count; ++i) {
-        LLMIR_TRY(put_page(&stream, i, 0, error));
-    }
-    for (uint32_t i = record.window_first; i < record.page_count; ++i) {
-        LLMIR_TRY(put_page(&stream, i, 1, error));
-    }
+    LLMIR_TRY(move_pages(&stream, put_place, &record, error));
     llmir_blake2b_final(&stream.hash, digest);
     if (write(digest, sizeof(digest), user) != LLMIR_STATUS_OK) {
         return llmir_fail(error, LLMIR_STATUS_IO, "save: the application took no more bytes");
@@ -221,34 +237,6 @@ static llmir_status_t get_token(session_stream_t* stream, int32_t* out, llmir_er
     LLMIR_TRY(get(stream, out, sizeof(*out), error));
     if (*out < 0 || (uint32_t)*out >= stream->session->pool->model->record->vocab_count) {
         return corrupt(error, "a token is out of range");
-    }
-    return LLMIR_STATUS_OK;
-}
-
-static llmir_status_t get_range(session_stream_t* stream,
-                                page_range_t range,
-                                llmir_error_t* error) {
-    const llmir_pool_t* pool = stream->session->pool;
-    for (size_t done = 0; done < range.bytes;) {
-        const size_t left = range.bytes - done;
-        const size_t bytes = left < scratch_bytes(pool) ? left : scratch_bytes(pool);
-        LLMIR_TRY(get(stream, pool->candidates, bytes, error));
-        LLMIR_TRY(pool->kv->device->target->buffer_write(pool->kv, range.offset + done,
-                                                         pool->candidates, bytes, error));
-        done += bytes;
-    }
-    return LLMIR_STATUS_OK;
-}
-
-static llmir_status_t get_page(session_stream_t* stream,
-                               uint32_t index,
-                               int apart,
-                               llmir_error_t* error) {
-    const llmir_session_t* session = stream->session;
-    for (uint32_t i = 0; i < session->pool->model->plan.record->kv_layer_count; ++i) {
-        if (llmir_pool_is_apart(session->pool, i) == apart) {
-            LLMIR_TRY(get_range(stream, page_at(session, i, index), error));
-        }
     }
     return LLMIR_STATUS_OK;
 }
@@ -354,12 +342,7 @@ static llmir_status_t restore_into(session_stream_t* stream, llmir_error_t* erro
             i < held ? llmir_kv_pages_token(pages, &session->table, i) : &tail[i - held];
         LLMIR_TRY(get_token(stream, token, error));
     }
-    for (uint32_t i = 0; i < record.page_count; ++i) {
-        LLMIR_TRY(get_page(stream, i, 0, error));
-    }
-    for (uint32_t i = record.window_first; i < record.page_count; ++i) {
-        LLMIR_TRY(get_page(stream, i, 1, error));
-    }
+    LLMIR_TRY(move_pages(stream, get_place, &record, error));
     LLMIR_TRY(check_hash(stream, error));
     return restore_tail(session, &record, tail, error);
 }

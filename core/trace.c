@@ -3,10 +3,12 @@
 
 #include "core/plan_kernels.h"
 
-llmir_trace_t llmir_trace_begin(const llmir_model_t* model, const llmir_batch_t* batch) {
-    return (llmir_trace_t){.event = model->runtime->trace,
-                           .user = model->runtime->trace_user,
-                           .plan = &model->plan,
+llmir_trace_t llmir_trace_begin(const llmir_runtime_t* runtime,
+                                const llmir_plan_view_t* plan,
+                                const llmir_batch_t* batch) {
+    return (llmir_trace_t){.event = runtime->trace,
+                           .user = runtime->trace_user,
+                           .plan = plan,
                            .token_count = batch->token_count,
                            .sequence_count = batch->sequence_count};
 }
@@ -35,7 +37,8 @@ void llmir_trace_pass(const llmir_trace_t* trace, llmir_trace_phase_t phase) {
 
 void llmir_trace_dispatch(void* user, uint32_t dispatch, llmir_trace_phase_t phase) {
     const llmir_trace_t* trace = user;
-    const llmir_plan_dispatch_t* record = &trace->plan->dispatches[dispatch];
+    const uint32_t index = trace->first_dispatch + dispatch;
+    const llmir_plan_dispatch_t* record = &trace->plan->dispatches[index];
     const uint32_t kernel = trace->plan->variants[record->variant].kernel;
-    send(trace, llmir_kernel_rule(kernel)->name, record->layer, dispatch, phase);
+    send(trace, llmir_kernel_rule(kernel)->name, record->layer, index, phase);
 }

@@ -222,9 +222,21 @@ typedef struct llmir_model_options {
     uint32_t struct_size;
     uint32_t flags;     /* llmir_model_flag_t */
     const char* device; /* "auto" (NULL): the best one that works; "cpu", "cuda", "vulkan"; or part
-                           of a GPU's name */
+                           of a GPU's name. With ",cpu" behind it, and in "auto": if the model does
+                           not fit the device's memory, the layers that do, and the rest on the
+                           processor */
+    uint32_t device_layers; /* decoder layers that run on the device, the rest on the processor; 0:
+                               as said above; more than the model has: all of it, which is the
+                               layers and what comes before and behind them */
+    uint32_t reserved;
+    uint64_t device_bytes; /* of the device's memory to use at most for weights, keys, values and
+                              activations; what does not fit runs on the processor; 0: fifteen
+                              sixteenths of what it has */
+    const struct llmir_pool_options* pool; /* the pool that will be made, for whose memory room is
+                                              left on the device; read during the call; NULL: the
+                                              one of a session without a pool */
 } llmir_model_options_t;
-#define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL}
+#define LLMIR_MODEL_OPTIONS_INIT {(uint32_t)sizeof(llmir_model_options_t), 0, NULL, 0, 0, 0, NULL}
 
 /* Loads a bundle by mapping it; the file must not change while the model lives. Every section but
  * the weights is compared with its hash (LLMIR_MODEL_VERIFY: the weights too).
@@ -276,7 +288,8 @@ typedef struct llmir_model_info {
     uint64_t bundle_bytes;
     const char* name;         /* owned by the model */
     const char* architecture; /* owned by the model */
-    const char* device;       /* what runs it, e.g. "cpu"; owned by the model */
+    const char* device;       /* what runs it, e.g. "cpu", or "cuda: NAME (12 of 30 layers), cpu";
+                                 owned by the model */
     const char* code;         /* "bundle x86-64-v3" or "built-in x86-64-v3"; owned by the model */
     const char*
         code_reason; /* why the bundle's code is not used; "" if it is; owned by the model */
@@ -295,7 +308,9 @@ typedef struct llmir_device_report {
     int32_t status;     /* llmir_status_t: OK if it is taken or was not tried */
     const char* target; /* "cpu", "cuda", "vulkan"; the strings are owned by the model */
     const char* device; /* its name; "" if none was found */
-    const char* reason; /* why it was not taken; "" if it was */
+    const char* reason; /* why it was not taken, or only a part of the model runs on it; else "" */
+    uint32_t layer_count; /* decoder layers that run on it */
+    uint32_t reserved;
 } llmir_device_report_t;
 
 /* Tells of the kinds of device that this build knows, in the order in which "auto" tries them, why
@@ -353,8 +368,10 @@ typedef struct llmir_memory_plan {
     uint64_t kv_bytes; /* pages */
     uint64_t activation_bytes; /* buffers of one pass, logits included */
     uint64_t state_bytes;      /* page tables, batches, sampler and stream state */
-    uint64_t
-        arena_bytes; /* kv + activation + state: what llmir_pool_create takes from the allocator */
+    uint64_t arena_bytes;      /* kv + activation + state: what llmir_pool_create takes from the
+                                  allocator, and from the memory of devices other than the processor */
+    uint64_t device_bytes;     /* in the memory of such devices: their weights, and their share of
+                                  arena_bytes */
 } llmir_memory_plan_t;
 
 /* Answers exactly what a pool with these options takes. `options` NULL: defaults.

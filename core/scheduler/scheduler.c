@@ -114,11 +114,13 @@ llmir_status_t llmir_scheduler_memory_plan(const llmir_model_t* model,
     }
     LLMIR_TRY(read_options(options, &own, error));
     LLMIR_TRY(lay_out(model, &own, &layout, error));
-    const llmir_memory_plan_t plan = {.weights_bytes = model->weights_bytes,
-                                      .kv_bytes = layout.pool.kv.bytes,
-                                      .activation_bytes = layout.pool.activations.bytes,
-                                      .state_bytes = layout.pool.state.bytes + layout.bytes,
-                                      .arena_bytes = layout.pool.arena_bytes + layout.bytes};
+    const llmir_memory_plan_t plan = {
+        .weights_bytes = model->weights_bytes,
+        .kv_bytes = layout.pool.kv_bytes,
+        .activation_bytes = layout.pool.activation_bytes,
+        .state_bytes = layout.pool.state_bytes + layout.bytes,
+        .arena_bytes = layout.pool.arena_bytes + layout.bytes,
+        .device_bytes = model->device_weights_bytes + layout.pool.device_bytes};
     return llmir_options_write(inout_plan, &plan, sizeof(plan), "memory plan", error);
 }
 

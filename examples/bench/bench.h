@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/open.h"
 #include "llmir.h"
 
 #define BENCH_MAX_REPEATS 64u
@@ -26,7 +27,7 @@ typedef struct bench_trace {
 
 typedef struct bench_options {
     const char* bundle;
-    const char* device;
+    open_device_t device;
     const char* threads_text; /* "1,2"; NULL: one per core */
     const char* kv;           /* NULL: f16 */
     uint32_t kv_type;
@@ -58,7 +59,7 @@ typedef struct bench_result {
 typedef struct bench_report {
     double load_ms, first_token_ms;
     uint64_t arena_bytes;
-    char device[64];
+    char device[160];
     char code[64];
     uint32_t threads;
     bench_roofline_t roofline;

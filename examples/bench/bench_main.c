@@ -15,7 +15,8 @@ const char bench_program_name[] = "llmir-bench";
 static const char usage[] =
     "usage: llmir-bench BUNDLE [-p 512] [-n 128] [-d DEPTH] [-b BATCH] [-t THREADS[,...]] [-r "
     "REPEATS]\n"
-    "                   [--kv TYPE] [--device NAME] [--no-roofline] [--trace FILE] [--json]\n"
+    "                   [--kv TYPE] [--device NAME] [--gpu-layers N] [--gpu-memory MIB]\n"
+    "                   [--no-roofline] [--trace FILE] [--json]\n"
     "  -p N           tokens of the prompt test, 0: leave it out\n"
     "  -n N           tokens of the decode test, 0: leave it out\n"
     "  -d DEPTH       tokens in the context before decoding (0)\n"
@@ -131,7 +132,7 @@ int main(int argc, char** argv) {
         {"-t", "--threads", CLI_STRING, &bench.threads_text},
         {"-r", "--repeats", CLI_U32, &bench.repeats},
         {"--kv", NULL, CLI_STRING, &bench.kv},
-        {"--device", NULL, CLI_STRING, &bench.device},
+        OPEN_DEVICE_OPTIONS(bench.device),
         {"--no-roofline", NULL, CLI_FLAG, &bench.no_roofline},
         {"--trace", NULL, CLI_STRING, &bench.trace_path},
         {"--json", NULL, CLI_FLAG, &bench.json},

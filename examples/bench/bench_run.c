@@ -10,6 +10,7 @@
 
 #define BATCH_PROMPT 128u /* tokens of each sequence before a batch test decodes */
 #define MAX_BATCH 64u
+#define LARGEST_PAGE 256u /* of any model, in tokens */
 
 typedef struct bench_state {
     const bench_options_t* options;
@@ -155,22 +156,33 @@ static llmir_status_t run_tests(bench_state_t* state,
     return status;
 }
 
+/* Positions of the longest sequence. */
+static uint32_t longest_of(const bench_options_t* options) {
+    const uint32_t depth = options->depth > BATCH_PROMPT ? options->depth : BATCH_PROMPT;
+    const uint32_t decode = depth + options->decode_tokens + 1;
+    return decode > options->prompt_tokens ? decode : options->prompt_tokens;
+}
+
+/* The pool, for pages of `page_tokens`. */
+static llmir_pool_options_t pool_options(const bench_options_t* options, uint32_t page_tokens) {
+    llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
+    pool.session_count = options->batch;
+    pool.kv_type = options->kv_type;
+    pool.context_tokens = options->batch * (longest_of(options) + page_tokens);
+    return pool;
+}
+
 /* The pool and its sessions, and the announced arena. */
 static llmir_status_t prepare(bench_state_t* state,
                               const llmir_model_info_t* info,
                               bench_report_t* inout_report,
                               llmir_error_t* error) {
     const bench_options_t* options = state->options;
-    llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
+    const llmir_pool_options_t pool = pool_options(options, info->kv_page_tokens);
     llmir_session_options_t session = LLMIR_SESSION_OPTIONS_INIT;
     llmir_memory_plan_t plan = {.struct_size = sizeof(plan)};
-    const uint32_t depth = options->depth > BATCH_PROMPT ? options->depth : BATCH_PROMPT;
-    const uint32_t decode = depth + options->decode_tokens + 1;
-    const uint32_t longest = decode > options->prompt_tokens ? decode : options->prompt_tokens;
+    const uint32_t longest = longest_of(options);
     session.flags = LLMIR_SESSION_NO_SHARING; /* every repeat computes everything */
-    pool.session_count = options->batch;
-    pool.kv_type = options->kv_type;
-    pool.context_tokens = options->batch * (longest + info->kv_page_tokens);
     state->token_count = longest + MAX_BATCH;
     state->tokens = malloc(state->token_count * sizeof(*state->tokens));
     if (state->tokens == NULL) {
@@ -199,9 +211,11 @@ llmir_status_t bench_run(const bench_options_t* options,
     bench_state_t state = {.options = options};
     opened_model_t opened;
     const double start = input_now_ms();
+    const llmir_pool_options_t pool = pool_options(options, LARGEST_PAGE);
     const open_request_t request = {.program = bench_program_name,
                                     .path = options->bundle,
-                                    .device = options->device,
+                                    .device = &options->device,
+                                    .pool = &pool,
                                     .threads = threads,
                                     .trace = options->trace->event,
                                     .trace_user = options->trace};

@@ -35,18 +35,17 @@ static llmir_status_t open_grammar(const chat_options_t* options,
     return status;
 }
 
-/* The pool, with room for all the answers of --best-of and for guesses. */
-static llmir_status_t open_pool(const chat_options_t* options, chat_t* chat, llmir_error_t* error) {
+/* The pool, with room for all the answers of --best-of and for guesses; no session takes more
+ * positions than the model has. */
+static llmir_pool_options_t pool_options(const chat_options_t* options) {
     llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
-    const uint32_t model_context = chat->opened.info.context_count;
-    const uint32_t fallback = model_context < DEFAULT_CONTEXT ? model_context : DEFAULT_CONTEXT;
-    const uint32_t context = options->context != 0 ? options->context : fallback;
+    const uint32_t context = options->context != 0 ? options->context : DEFAULT_CONTEXT;
     pool.session_count = options->best_of;
     pool.context_tokens =
         context < UINT32_MAX / options->best_of ? context * options->best_of : UINT32_MAX;
     pool.kv_type = options->kv_type;
     pool.guess_tokens = options->lookup || options->draft != NULL ? GUESSES : 0u;
-    return llmir_pool_create(chat->opened.model, &pool, &chat->pool, error);
+    return pool;
 }
 
 /* The session of --draft, in a pool of its own. */
@@ -57,8 +56,9 @@ static llmir_status_t open_draft(const chat_options_t* options,
     if (options->draft == NULL) {
         return LLMIR_STATUS_OK;
     }
-    const llmir_status_t status = open_model(chat_program_name, options->draft, options->device,
-                                             options->threads, 0, &chat->draft_opened, error);
+    const llmir_status_t status =
+        open_model(chat_program_name, options->draft, options->device.name, options->threads, 0,
+                   &chat->draft_opened, error);
     session.context_tokens = options->context;
     return status == LLMIR_STATUS_OK
                ? llmir_session_create(chat->draft_opened.model, NULL, &session, &chat->draft, error)
@@ -87,8 +87,13 @@ static llmir_status_t open_session(const chat_options_t* options,
 
 static llmir_status_t open_chat(chat_options_t* options, chat_t* out, llmir_error_t* error) {
     *out = (chat_t){.options = options};
-    llmir_status_t status = open_model(chat_program_name, options->bundle, options->device,
-                                       options->threads, 0, &out->opened, error);
+    const llmir_pool_options_t pool = pool_options(options);
+    const open_request_t request = {.program = chat_program_name,
+                                    .path = options->bundle,
+                                    .device = &options->device,
+                                    .pool = &pool,
+                                    .threads = options->threads};
+    llmir_status_t status = open_model_traced(&request, &out->opened, error);
     if (status == LLMIR_STATUS_OK) {
         status = open_grammar(options, out, error);
     }
@@ -96,7 +101,7 @@ static llmir_status_t open_chat(chat_options_t* options, chat_t* out, llmir_erro
         status = chat_find_breakers(options, out->opened.model, error);
     }
     if (status == LLMIR_STATUS_OK) {
-        status = open_pool(options, out, error);
+        status = llmir_pool_create(out->opened.model, &pool, &out->pool, error);
     }
     if (status == LLMIR_STATUS_OK) {
         status = open_draft(options, out, error);

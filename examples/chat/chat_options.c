@@ -35,7 +35,10 @@ static const char usage[] =
     "  --logprobs N         print log-probabilities, and the N likeliest tokens, to standard "
     "error\n"
     "  --threads N          threads that compute (one per core)\n"
-    "  --device NAME        auto, cpu, vulkan, or a part of a GPU's name\n"
+    "  --device NAME        auto, cpu, vulkan, or a part of a GPU's name; with ,cpu behind it,\n"
+    "                       and in auto: what does not fit the GPU's memory runs on the processor\n"
+    "  -ngl, --gpu-layers N decoder layers on the GPU (as many as fit)\n"
+    "  --gpu-memory MIB     of the GPU to use at most (fifteen sixteenths)\n"
     "  --context N          tokens of the conversation (4096 or the model's context, whichever is "
     "less)\n"
     "  --kv TYPE            storage of the conversation: " OPEN_KV_NAMES
@@ -111,7 +114,7 @@ int chat_parse_options(int argc, char** argv, chat_options_t* out) {
         {"--seed", NULL, CLI_U64, &sampler->seed},
         {"--greedy", NULL, CLI_FLAG, &out->greedy},
         {"--threads", "-t", CLI_U32, &out->threads},
-        {"--device", NULL, CLI_STRING, &out->device},
+        OPEN_DEVICE_OPTIONS(out->device),
         {"--context", NULL, CLI_U32, &out->context},
         {"--kv", NULL, CLI_STRING, &kv},
         {"--grammar", NULL, CLI_STRING, &out->grammar},

@@ -16,7 +16,7 @@ typedef struct chat_options {
     const char* bundle;
     const char* prompt; /* NULL: a conversation */
     const char* system; /* NULL: the template's default */
-    const char* device;
+    open_device_t device;
     const char* grammar; /* files, NULL: none */
     const char* json_schema;
     const char* draft; /* a bundle that guesses; NULL: none */

@@ -186,6 +186,8 @@ void chat_print_statistics(const chat_t* chat, const chat_statistics_t* statisti
          llmir_model_device_report(chat->opened.model, i, &report, NULL) == LLMIR_STATUS_OK; ++i) {
         if (report.status != LLMIR_STATUS_OK) {
             fprintf(stderr, "%s is not used: %s\n", report.target, report.reason);
+        } else if (report.is_taken && report.reason[0] != '\0') {
+            fprintf(stderr, "%s: %s\n", report.target, report.reason);
         }
     }
 }

@@ -29,7 +29,10 @@ llmir_status_t open_model_traced(const open_request_t* request,
     runtime_options.trace = request->trace;
     runtime_options.trace_user = request->trace_user;
     model_options.flags = request->model_flags;
-    model_options.device = request->device;
+    model_options.device = request->device->name;
+    model_options.device_layers = request->device->layers;
+    model_options.device_bytes = (uint64_t)request->device->memory_mib << 20;
+    model_options.pool = request->pool;
     llmir_status_t status = llmir_runtime_create(&runtime_options, &out->runtime, error);
     if (status == LLMIR_STATUS_OK) {
         status =
@@ -53,9 +56,10 @@ llmir_status_t open_model(const char* program,
                           uint32_t model_flags,
                           opened_model_t* out,
                           llmir_error_t* error) {
+    const open_device_t named = {.name = device};
     const open_request_t request = {.program = program,
                                     .path = path,
-                                    .device = device,
+                                    .device = &named,
                                     .threads = threads,
                                     .model_flags = model_flags};
     return open_model_traced(&request, out, error);

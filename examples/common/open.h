@@ -24,11 +24,24 @@ llmir_status_t open_model(const char* program,
                           opened_model_t* out,
                           llmir_error_t* error);
 
-/* The same, and all spans of the runtime go to `trace`. */
+/* Which device, and how much of the model runs there; what the options of the command line say. */
+typedef struct open_device {
+    const char* name;    /* NULL: auto */
+    uint32_t layers;     /* --gpu-layers; 0: as many as fit */
+    uint32_t memory_mib; /* --gpu-memory; 0: nearly all of it */
+} open_device_t;
+#define OPEN_DEVICE_OPTIONS(device)                            \
+    {"--device", NULL, CLI_STRING, &(device).name},            \
+        {"--gpu-layers", "-ngl", CLI_U32, &(device).layers}, { \
+        "--gpu-memory", NULL, CLI_U32, &(device).memory_mib    \
+    }
+
+/* The same, all spans of the runtime go to `trace`, and devices are chosen for a pool. */
 typedef struct open_request {
     const char* program;
     const char* path;
-    const char* device;
+    const open_device_t* device;
+    const llmir_pool_options_t* pool; /* the pool that will be made; NULL: defaults */
     uint32_t threads;
     uint32_t model_flags;
     llmir_trace_fn trace; /* may be NULL */

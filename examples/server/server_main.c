@@ -18,7 +18,10 @@ static const char usage[] =
     "  --api-key-file FILE  whose first line clients must send as their key\n"
     "  --name NAME          of the model in the interface (the file's name)\n"
     "  --threads N          that compute (one per core)\n"
-    "  --device NAME        auto, cpu, ...\n"
+    "  --device NAME        auto, cpu, vulkan, or a part of a GPU's name; with ,cpu behind it,\n"
+    "                       and in auto: what does not fit the GPU's memory runs on the processor\n"
+    "  -ngl, --gpu-layers N decoder layers on the GPU (as many as fit)\n"
+    "  --gpu-memory MIB     of the GPU to use at most (fifteen sixteenths)\n"
     "  --context N          positions of all requests together (twice the model's context)\n"
     "  --kv TYPE            f16, f32, q8 or q4\n"
     "  --batch N            requests computed at once (8)\n"
@@ -34,7 +37,7 @@ static const char usage[] =
 typedef struct arguments {
     const char* path;
     const char* key_file;
-    const char* device;
+    open_device_t device;
     const char* kv;
     uint32_t threads;
     llmir_scheduler_options_t scheduler;
@@ -118,6 +121,20 @@ static int run(const arguments_t* arguments,
     return result;
 }
 
+/* About the pool that the scheduler will make, for the choice of devices. */
+static llmir_pool_options_t pool_options(const llmir_scheduler_options_t* scheduler) {
+    llmir_pool_options_t pool = LLMIR_POOL_OPTIONS_INIT;
+    pool.kv_type = scheduler->kv_type;
+    pool.guess_tokens = scheduler->guess_tokens;
+    pool.session_count = scheduler->session_count;
+    pool.context_tokens = scheduler->context_tokens;
+    if (scheduler->context_tokens == 0) { /* twice the model's context, see run() */
+        pool.session_count = 2;
+        pool.context_tokens = UINT32_MAX;
+    }
+    return pool;
+}
+
 /* Signals end sigwait and nothing else; they are blocked before any thread begins. */
 static void block_signals(sigset_t* signals) {
     (void)sigemptyset(signals);
@@ -154,7 +171,7 @@ int main(int argc, char** argv) {
         {"--api-key-file", NULL, CLI_STRING, &a.key_file},
         {"--name", NULL, CLI_STRING, &a.server.name},
         {"--threads", "-t", CLI_U32, &a.threads},
-        {"--device", NULL, CLI_STRING, &a.device},
+        OPEN_DEVICE_OPTIONS(a.device),
         {"--context", "-c", CLI_U32, &a.scheduler.context_tokens},
         {"--kv", NULL, CLI_STRING, &a.kv},
         {"--batch", "-b", CLI_U32, &a.scheduler.session_count},
@@ -182,7 +199,13 @@ int main(int argc, char** argv) {
         a.server.api_key = key;
     }
     block_signals(&signals);
-    if (open_model(PROGRAM, a.path, a.device, a.threads, 0, &opened, &error) != LLMIR_STATUS_OK) {
+    const llmir_pool_options_t pool = pool_options(&a.scheduler);
+    const open_request_t request = {.program = PROGRAM,
+                                    .path = a.path,
+                                    .device = &a.device,
+                                    .pool = &pool,
+                                    .threads = a.threads};
+    if (open_model_traced(&request, &opened, &error) != LLMIR_STATUS_OK) {
         return cli_fail(PROGRAM, "%s", error.message);
     }
     const int result = run(&a, &opened, &signals);

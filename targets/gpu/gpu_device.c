@@ -282,6 +282,7 @@ void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
         .copies_batch = 1,
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,
+        .memory_bytes = device->limits.chunk_bytes, /* all that the device has */
     };
     identify(device, out_caps->identity);
 }

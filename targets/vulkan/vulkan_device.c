@@ -355,6 +355,18 @@ void llmir_vulkan_device_destroy(llmir_device_t* base) {
     llmir_free(&allocator, device, sizeof *device, 16);
 }
 
+/* Of the largest heap that is the device's own; others may use it too. */
+static uint64_t heap_bytes(const VkPhysicalDeviceMemoryProperties* memory) {
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < memory->memoryHeapCount; ++i) {
+        const VkMemoryHeap* heap = &memory->memoryHeaps[i];
+        if ((heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0 && heap->size > largest) {
+            largest = heap->size;
+        }
+    }
+    return largest;
+}
+
 void llmir_vulkan_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_caps) {
     const llmir_vulkan_device_t* device = (const llmir_vulkan_device_t*)base;
     *out_caps = (llmir_device_caps_t){
@@ -366,6 +378,7 @@ void llmir_vulkan_device_caps(const llmir_device_t* base, llmir_device_caps_t* o
         .copies_batch = 1,
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,
+        .memory_bytes = heap_bytes(&device->memory_properties),
     };
     memcpy(out_caps->identity, device->identity, sizeof out_caps->identity);
 }

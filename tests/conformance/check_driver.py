@@ -5,6 +5,7 @@ processor, and what becomes of machines without a driver or a device, with too o
     check_driver.py cuda|hip|vulkan [TEST...]"""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,27 @@ class Machines(unittest.TestCase):
         self.assertRegex(found.stderr, f"{TARGET} is not used: {TOO_LITTLE}")
         self.assertEqual(found.stdout, chat(BUNDLE, "cpu").stdout)
         self.assertEqual(chat(BUNDLE, TARGET, environment=environment).returncode, 1)
+
+    def test_memory_for_some_layers(self):
+        """In auto, as many layers as fit the device; asked for by name alone, it must hold all of them."""
+        bundle = make_gpu_bundle("gemma3", arch="gemma3", kind="Q8_0")
+        expected = chat(bundle, "cpu", "Once upon a time", "--context", 64).stdout
+        layers = []
+        for mib in (1, 2, 3, 64):
+            environment = dict(DRIVER, FAKE_DRIVER_MEMORY=str(mib << 20))
+            found = chat(bundle, "auto", "Once upon a time", "--context", 64, environment=environment)
+            self.assertEqual(found.returncode, 0, found.stderr)
+            self.assertNotIn("fake driver:", found.stderr)
+            self.assertEqual(found.stdout, expected)
+            part = re.search(rf"{TARGET}: Stand-in 0 \((\d) of 7 layers\), cpu", found.stderr)
+            layers.append(int(part.group(1)) if part else 8 if f"{TARGET}: Stand-in 0, " in found.stderr else 0)
+            if part:
+                self.assertRegex(found.stderr, rf"{TARGET}: {part.group(1)} of 7 layers: ")
+                self.assertEqual(chat(bundle, TARGET, "Once upon a time", "--context", 64, environment=environment).returncode, 1)
+        print("layers that fit:", layers, flush=True)
+        self.assertEqual(layers, sorted(layers))
+        self.assertEqual(layers[-1], 8)  # everything
+        self.assertTrue(any(0 < count < 8 for count in layers))
 
     def test_bundle_without_code(self):
         self.assert_refused(r".*no code for this device", DRIVER, make_bundle("plain", target="cpu:none"))

@@ -58,6 +58,19 @@ class SameTokens:
             with self.subTest(arch=arch):
                 self.assert_same_tokens(self.made(arch, arch=arch, kind="Q8_0"))
 
+    def test_split_with_the_processor(self):
+        """Some layers on the device, among them such with windows and without; `--stats` says so."""
+        for bundle, all_layers, some in ((self.bundle(), 2, (1, 2)), (self.made("gemma3", arch="gemma3", kind="Q8_0"), 7, (1, 4, 7))):
+            expected = chat(bundle, "cpu").stdout
+            for layers in some:
+                with self.subTest(layers=f"{layers} of {all_layers}"):
+                    found = self.there(bundle, self.PROMPTS[0], "--gpu-layers", layers)
+                    self.assertEqual(found.returncode, 0, found.stderr)
+                    self.assertRegex(found.stderr, rf"{self.device_name}.* \({layers} of {all_layers} layers\), cpu")
+                    self.assertIn(f"{layers} of {all_layers} layers, as asked for", found.stderr)
+                    self.assertNotIn("fake driver:", found.stderr)
+                    self.assertEqual(found.stdout, expected)
+
     def test_other_caches(self):
         # With q4 the first two tokens behind the third prompt are 0.0005 apart: less than rounding makes.
         for kind, prompts in (("f32", self.PROMPTS), ("q8", self.PROMPTS), ("q4", self.PROMPTS[:2])):

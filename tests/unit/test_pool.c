@@ -348,7 +348,7 @@ static void test_pool_on_a_device_with_memory_of_its_own(void** state) {
     tiny_ids(3, options.vocab, ids, 100);
     tiny_load(&loaded, &options, 1);
     for (int own = 0; own < 2; ++own) {
-        loaded.model->caps.can_import = own ? 0u : 1u;
+        loaded.model->stages[0].caps.can_import = own ? 0u : 1u;
         const size_t before = loaded.allocator.live_bytes;
         llmir_session_t* session = tiny_session(&loaded, NULL);
         assert_status(llmir_model_memory_plan(loaded.model, NULL, &plan, &assert_status_error),
