@@ -23,6 +23,7 @@ typedef struct driver_fixture {
     fake_control_t* control;
     int out_of_memory, lost, lost_context; /* codes of the driver */
     llmir_cache_t cache;
+    uint32_t layers; /* of two, on the device; 0: everything */
 } driver_fixture_t;
 
 static int is_vulkan(const driver_fixture_t* fixture) {
@@ -98,6 +99,7 @@ static llmir_status_t load(const driver_fixture_t* fixture,
         runtime.allocator = *allocator;
     }
     model.device = device;
+    model.device_layers = device == fixture->target ? fixture->layers : 0u;
     session.flags = LLMIR_SESSION_IGNORE_END;
     session.context_tokens = 512;
     llmir_status_t status = llmir_runtime_create(&runtime, &out->runtime, error);
@@ -338,6 +340,21 @@ static void test_driver_lost_device_takes_nothing_else_with_it(void** state) {
     assert_clean(fixture->control);
 }
 
+/* ---- One of two layers on the device, the other on the processor ---- */
+
+static void test_driver_split_failing_at_any_call_leaves_nothing(void** state) {
+    driver_fixture_t own = *(const driver_fixture_t*)*state;
+    own.layers = 1;
+    sweep(&own, own.lost);
+}
+
+static void test_driver_split_sessions_are_lost_with_their_device(void** state) {
+    driver_fixture_t own = *(const driver_fixture_t*)*state;
+    void* own_state = &own;
+    own.layers = 1;
+    test_driver_lost_device_takes_nothing_else_with_it(&own_state);
+}
+
 /* ---- What is kept from one start to the next ---- */
 
 /* What a start does: pipelines compiled, kernels executed beyond the answer's, entries put. */
@@ -446,6 +463,8 @@ int main(int argc, char** argv) {
         cmocka_unit_test_prestate(test_driver_gives_the_tokens_of_the_processor, &fixture),
         cmocka_unit_test_prestate(test_driver_out_of_memory_at_any_call_leaves_nothing, &fixture),
         cmocka_unit_test_prestate(test_driver_device_lost_at_any_call_leaves_nothing, &fixture),
+        cmocka_unit_test_prestate(test_driver_split_failing_at_any_call_leaves_nothing, &fixture),
+        cmocka_unit_test_prestate(test_driver_split_sessions_are_lost_with_their_device, &fixture),
         cmocka_unit_test_prestate(test_driver_hundred_loads_return_all_memory, &fixture),
         cmocka_unit_test_prestate(test_driver_cancel_in_the_middle_of_a_long_prompt, &fixture),
         cmocka_unit_test_prestate(test_driver_deadline_in_the_middle_of_a_long_prompt, &fixture),
