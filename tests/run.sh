@@ -1,11 +1,12 @@
 #!/bin/sh
 # What CI runs, on a clean checkout of a fresh Debian or Ubuntu machine: installs, builds, tests.
 #
-#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan release, about half an hour on two cores
+#   sh tests/run.sh              the stages of CI: quickstart fuzz asan tsan gpu release, about half an hour on two cores
 #   sh tests/run.sh clang ...    some stages: those, and every preset of CMakePresets.json
 #
 # Further stages, not yet in CI's time:
-#   vulkan   the release preset with the Vulkan target, on Mesa's lavapipe
+#   vulkan   all tests of the preset with the targets for GPUs: Vulkan on Mesa's lavapipe, CUDA and HIP on stand-in drivers. Of these the
+#            stage `gpu` runs each kernel, and one tiny model under the validation layer.
 #   cross    builds for other systems, run by emulators: ten minutes of a core beside the stage `release`, with whose programs it
 #            compares them. A skipped test that tests/skips.txt does not know fails the stage; other stages skip what the processor
 #            lacks.
@@ -82,6 +83,12 @@ test_build() {
     case $preset in cross-*) python3 tests/check_skips.py build-$preset/junit.xml "$preset" ;; esac
 }
 
+gpu_stage() {
+    [ -x build-release/bin/llmirc ] || build_preset release
+    build_preset vulkan llmir-chat test_conformance fake_cuda fake_hip fake_vulkan
+    test_build vulkan -R '^conformance|^vulkan_tokens$'
+}
+
 # Toolchains that are here, and the programs of the host that are compared with theirs.
 prepare_cross() {
     install_packages $CROSS_PACKAGES
@@ -123,12 +130,13 @@ cmocka_summary() {
 
 prepare_python
 prepare_model
-[ $# -gt 0 ] || set -- quickstart fuzz asan tsan release
+[ $# -gt 0 ] || set -- quickstart fuzz asan tsan gpu release
 for name in "$@"; do
     echo "== $name"
     case $name in
     quickstart) quickstart_stage ;;
     fuzz) sh tests/fuzz/run_fuzzers.sh 30 ;;
+    gpu) gpu_stage ;;
     cross) cross_stage ;;
     cross-slow) cross_slow_stage ;;
     *) preset_stage "$name" ;;
