@@ -40,17 +40,20 @@ static llmir_status_t read_request(const llmir_model_options_t* options,
                                    device_request_t* out,
                                    llmir_error_t* error) {
     const char* name = options->device != NULL ? options->device : "auto";
-    const size_t suffix = llmir_target_registry_count > 1 ? rest_suffix_bytes(name) : 0u;
+    const int has_devices = LLMIR_HAS_DEVICES && llmir_target_registry_count > 1;
+    const size_t suffix = has_devices ? rest_suffix_bytes(name) : 0u;
     const size_t bytes = strlen(name) - suffix;
     memset(out, 0, sizeof *out);
     if (bytes < sizeof out->name && (bytes != 4u || memcmp(name, "auto", 4) != 0)) {
         memcpy(out->name, name, bytes);
     }
     /* Only devices beside the processor have names. */
-    if (bytes >= sizeof out->name ||
-        (is_part_of_name(out->name) && llmir_target_registry_count == 1)) {
+    if (bytes >= sizeof out->name || (is_part_of_name(out->name) && !has_devices)) {
         return llmir_fail(error, LLMIR_STATUS_NOT_FOUND, "device '%.32s': not part of this build",
                           name);
+    }
+    if (!LLMIR_HAS_DEVICES) {
+        return LLMIR_STATUS_OK;
     }
     out->split =
         (llmir_split_wish_t){.allowed = out->name[0] == '\0' || suffix != 0 ||
@@ -71,7 +74,7 @@ llmir_status_t llmir_device_check_options(const llmir_model_options_t* options,
 /* Whether a target may have the device, and what is wished for there. */
 static int wish_for(const llmir_target_t* target, const char* name, llmir_device_wish_t* out_wish) {
     memset(out_wish, 0, sizeof *out_wish);
-    if (name[0] == '\0') {
+    if (!LLMIR_HAS_DEVICES || name[0] == '\0') {
         out_wish->no_software = 1;
         return 1;
     }
@@ -104,7 +107,7 @@ static llmir_status_t load_program(const llmir_model_t* model,
                                    const uint8_t* plan_hash,
                                    llmir_error_t* error) {
     const llmir_target_t* target = stage->device->target;
-    const int is_main = stage == &model->stages[model->main_stage];
+    const int is_main = stage == llmir_model_main_stage(model);
     const int no_code = (model->runtime->flags & LLMIR_RUNTIME_NO_BUNDLE_CODE) != 0;
     const llmir_bundle_section_t* code = no_code ? NULL : best_code(model, &stage->caps);
     llmir_program_options_t options = {.plan = &stage->plan, .plan_hash = plan_hash};
@@ -135,7 +138,7 @@ static llmir_status_t load_stages(llmir_model_t* model,
     for (uint32_t i = 0; i < model->stage_count; ++i) {
         llmir_stage_t* stage = &model->stages[i];
         LLMIR_TRY(load_program(model, stage, plan_hash, error));
-        if (stage->caps.section_target != LLMIR_SECTION_TARGET_CPU) {
+        if (LLMIR_HAS_DEVICES && stage->caps.section_target != LLMIR_SECTION_TARGET_CPU) {
             model->device_weights_bytes += llmir_split_weights(stage);
             is_processor = 0;
         }
@@ -150,8 +153,10 @@ void llmir_model_release_stages(llmir_model_t* model) {
             stage->device->target->program_unload(stage->program);
         }
     }
-    llmir_free(&model->runtime->allocator, model->split_block, model->split_bytes, 64);
-    model->split_block = NULL;
+    if (LLMIR_HAS_DEVICES) {
+        llmir_free(&model->runtime->allocator, model->split_block, model->split_bytes, 64);
+        model->split_block = NULL;
+    }
     model->stage_count = 0;
 }
 
@@ -167,13 +172,14 @@ static llmir_status_t try_device(llmir_model_t* model,
     model->main_stage = 0;
     model->layer_count = model->record->layer_count;
     device->target->device_caps(device, &model->stages[0].caps);
-    llmir_status_t status = llmir_split_fit(model, wish, &reason, error);
+    llmir_status_t status =
+        LLMIR_HAS_DEVICES ? llmir_split_fit(model, wish, &reason, error) : LLMIR_STATUS_OK;
     if (status == LLMIR_STATUS_OK) {
         status = load_stages(model, plan_hash, error);
     }
     if (status != LLMIR_STATUS_OK) {
         llmir_model_release_stages(model);
-    } else if (error != NULL && reason.message[0] != '\0') {
+    } else if (LLMIR_HAS_DEVICES && error != NULL && reason.message[0] != '\0') {
         *error = reason;
     }
     return status;
@@ -192,14 +198,15 @@ static llmir_status_t try_target(llmir_model_t* model,
     LLMIR_TRY(llmir_runtime_device(model->runtime, index, device_wish, &device, &attempt->error));
     device->target->device_caps(device, &caps);
     (void)llmir_format(attempt->device, sizeof attempt->device, "%s", caps.name);
-    if (request->name[0] == '\0' && caps.section_target == LLMIR_SECTION_TARGET_CPU) {
+    if (LLMIR_HAS_DEVICES && request->name[0] == '\0' &&
+        caps.section_target == LLMIR_SECTION_TARGET_CPU) {
         wish.allowed = 0; /* nothing is left to split with */
     }
     for (;;) {
         const llmir_status_t status = try_device(model, device, plan_hash, &wish, &attempt->error);
         const uint32_t layers = model->layer_count;
-        if (status != LLMIR_STATUS_OUT_OF_MEMORY || !wish.allowed || wish.layer_count != 0 ||
-            layers <= 1u) {
+        if (!LLMIR_HAS_DEVICES || status != LLMIR_STATUS_OUT_OF_MEMORY || !wish.allowed ||
+            wish.layer_count != 0 || layers <= 1u) {
             return status;
         }
         wish.layer_limit = wish.layer_limit == UINT32_MAX ? layers : layers - (layers + 3u) / 4u;
@@ -208,9 +215,9 @@ static llmir_status_t try_target(llmir_model_t* model,
 
 /* What the model tells of its devices. */
 static void describe_devices(llmir_model_t* model) {
-    const llmir_stage_t* main_stage = &model->stages[model->main_stage];
+    const llmir_stage_t* main_stage = llmir_model_main_stage(model);
     (void)llmir_format(model->device_text, sizeof model->device_text, "%s", main_stage->caps.name);
-    if (model->stage_count > 1) {
+    if (LLMIR_HAS_DEVICES && model->stage_count > 1) {
         (void)llmir_format(model->device_text, sizeof model->device_text,
                            "%s (%u of %u layers), cpu", main_stage->caps.name, model->layer_count,
                            model->record->layer_count);
@@ -239,7 +246,8 @@ llmir_status_t llmir_model_choose_device(llmir_model_t* model,
         }
         last = reason;
     }
-    if (last == NULL || (status == LLMIR_STATUS_UNSUPPORTED && is_part_of_name(request.name))) {
+    if (LLMIR_HAS_DEVICES &&
+        (last == NULL || (status == LLMIR_STATUS_UNSUPPORTED && is_part_of_name(request.name)))) {
         return llmir_fail(error, LLMIR_STATUS_NOT_FOUND, "device '%.32s': %s", request.name,
                           last != NULL ? last->message : "no target has it");
     }
@@ -255,6 +263,10 @@ static uint32_t layers_on(const llmir_model_t* model,
                           int* out_taken) {
     uint32_t layers = 0;
     *out_taken = 0;
+    if (!LLMIR_HAS_DEVICES) {
+        *out_taken = 1;
+        return model->layer_count;
+    }
     for (uint32_t i = 0; i < model->stage_count; ++i) {
         if (model->stages[i].device->target == target) {
             const int is_main = i == model->main_stage;
@@ -281,7 +293,8 @@ llmir_status_t llmir_model_device_report(const llmir_model_t* model,
     const llmir_target_t* target = llmir_target_registry[index];
     const llmir_device_attempt_t* attempt = &model->attempts[index];
     const uint32_t layers = layers_on(model, target, &taken);
-    const int is_rest = taken && model->stages[model->main_stage].device->target != target;
+    const int is_rest =
+        LLMIR_HAS_DEVICES && taken && model->stages[model->main_stage].device->target != target;
     const llmir_device_report_t report = {
         .is_taken = (uint32_t)taken,
         .status = attempt->error.code,

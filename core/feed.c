@@ -38,7 +38,7 @@ static llmir_status_t copy_page(llmir_pool_t* pool,
     }
     pool->copied_count += 1u;
     const uint32_t layers = pool->model->plan.record->kv_layer_count;
-    for (uint32_t i = 0; i < layers * pool->model->stage_count; ++i) {
+    for (uint32_t i = 0; i < layers * llmir_model_stage_count(pool->model); ++i) {
         const llmir_page_place_t to = llmir_pool_page(pool, i / layers, i % layers, copy.to);
         const llmir_page_place_t from = llmir_pool_page(pool, i / layers, i % layers, copy.from);
         if (llmir_pool_is_apart(pool, i % layers) == apart && to.bytes != 0) {
@@ -197,8 +197,8 @@ static llmir_status_t submit(const feed_pass_t* pass,
     const llmir_stage_pass_t stage_pass = {
         .batch = batch, .cancel = cancel, .deadline = pass_deadline(pass), .trace = &trace};
     llmir_trace_pass(&trace, LLMIR_TRACE_BEGIN);
-    const llmir_status_t status =
-        llmir_stages_run(model->stages, pool->memory, model->stage_count, &stage_pass, error);
+    const llmir_status_t status = llmir_stages_run(
+        model->stages, pool->memory, llmir_model_stage_count(model), &stage_pass, error);
     llmir_trace_pass(&trace, LLMIR_TRACE_END);
     return status;
 }
@@ -236,7 +236,7 @@ static llmir_status_t read_logits(const feed_pass_t* pass,
     const llmir_plan_view_t* plan = &pool->model->plan;
     const llmir_plan_buffer_t* buffer = &plan->buffers[plan->record->logits_buffer];
     const size_t row_bytes = pool->model->record->vocab_count * sizeof(float);
-    const llmir_stage_memory_t* memory = &pool->memory[pool->model->stage_count - 1u];
+    const llmir_stage_memory_t* memory = &pool->memory[llmir_model_stage_count(pool->model) - 1u];
     const size_t base = (size_t)memory->slot_offsets[buffer->slot];
     const size_t rows = output_rows_of(pass, index);
     for (size_t i = 0; i < rows; ++i, ++*inout_row) {

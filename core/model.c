@@ -310,8 +310,8 @@ llmir_status_t llmir_model_get_info(const llmir_model_t* model,
         .name = model->name,
         .architecture = model->architecture,
         .device = model->device_text,
-        .code = model->stages[model->main_stage].code,
-        .code_reason = model->stages[model->main_stage].code_reason,
+        .code = llmir_model_main_stage(model)->code,
+        .code_reason = llmir_model_main_stage(model)->code_reason,
     };
     return llmir_options_write(inout_info, &info, sizeof(info), "model info", error);
 }

@@ -46,6 +46,16 @@ struct llmir_model {
     struct llmir_grammar_cache* grammar_cache; /* what grammars share; NULL without a tokenizer */
 };
 
+/* Stages of a model that is loaded. */
+static inline uint32_t llmir_model_stage_count(const llmir_model_t* model) {
+    return LLMIR_HAS_DEVICES ? model->stage_count : 1u;
+}
+
+/* The one on the device that was chosen. */
+static inline const llmir_stage_t* llmir_model_main_stage(const llmir_model_t* model) {
+    return &model->stages[LLMIR_HAS_DEVICES ? model->main_stage : 0u];
+}
+
 /* NULL if the bundle has none. */
 const llmir_tokenizer_t* llmir_model_tokenizer(const llmir_model_t* model);
 const llmir_chat_t* llmir_model_chat_table(const llmir_model_t* model);

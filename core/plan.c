@@ -162,27 +162,6 @@ static llmir_status_t check_kv_layers(const llmir_plan_view_t* plan, llmir_error
     return LLMIR_STATUS_OK;
 }
 
-uint64_t llmir_plan_window_bytes(const llmir_plan_view_t* plan, uint32_t storage) {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
-        const llmir_plan_kv_layer_t* layer = &plan->kv_layers[i];
-        bytes += layer->window != 0
-                     ? llmir_kv_layer_bytes(layer, storage, plan->record->page_tokens)
-                     : 0u;
-    }
-    return bytes;
-}
-
-uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan,
-                               uint32_t storage,
-                               int without_windows) {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
-        bytes += llmir_kv_layer_bytes(&plan->kv_layers[i], storage, plan->record->page_tokens);
-    }
-    return without_windows ? bytes - llmir_plan_window_bytes(plan, storage) : bytes;
-}
-
 uint64_t llmir_plan_place_kv(const llmir_plan_view_t* plan,
                              uint32_t storage,
                              uint32_t page_count,
@@ -194,7 +173,7 @@ uint64_t llmir_plan_place_kv(const llmir_plan_view_t* plan,
         const int apart = window_page_count != 0 && layer->window != 0;
         const uint64_t pages = apart ? window_page_count : page_count;
         const uint64_t page = llmir_kv_layer_bytes(layer, storage, plan->record->page_tokens);
-        if (page != 0 && pages > (UINT64_MAX - end) / page) {
+        if (page > (UINT64_MAX - end) >> 32) { /* fewer than 2^32 pages */
             return UINT64_MAX;
         }
         if (out_places != NULL) {

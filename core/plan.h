@@ -33,13 +33,6 @@ llmir_status_t llmir_plan_open(const llmir_plan_source_t* source,
                                llmir_plan_view_t* out_plan,
                                llmir_error_t* error);
 
-/* Bytes of one KV page with a storage of quant/kv_layout.h: keys and values of all layers, or
- * `without_windows` of those that look back to position 0; and of the others. */
-uint64_t llmir_plan_page_bytes(const llmir_plan_view_t* plan,
-                               uint32_t storage,
-                               int without_windows);
-uint64_t llmir_plan_window_bytes(const llmir_plan_view_t* plan, uint32_t storage);
-
 /* Lays out the pages of all KV layers, each layer's side by side; layers without heads have none.
  * Layers with a window have `window_page_count` pages, or if that is 0 as many as the others.
  *   out_places  [kv_layer_count]; may be NULL

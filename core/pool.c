@@ -134,7 +134,7 @@ llmir_status_t llmir_pool_create(llmir_model_t* model,
     }
     LLMIR_TRY(llmir_pool_layout_make(model, options, &layout, error));
     LLMIR_TRY(take_arena(model, &layout, &pool, error));
-    for (uint32_t i = 0; i < model->stage_count; ++i) {
+    for (uint32_t i = 0; i < llmir_model_stage_count(model); ++i) {
         const llmir_status_t status = make_memory(pool, i, error);
         if (status != LLMIR_STATUS_OK) {
             llmir_pool_destroy(pool);
@@ -174,7 +174,7 @@ void llmir_pool_destroy(llmir_pool_t* pool) {
     if (pool == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < pool->model->stage_count; ++i) {
+    for (uint32_t i = 0; i < llmir_model_stage_count(pool->model); ++i) {
         llmir_stage_memory_free(&pool->memory[i]);
     }
     llmir_free(&pool->model->runtime->allocator, pool->arena, pool->layout.block_bytes,

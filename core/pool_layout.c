@@ -104,9 +104,7 @@ static void lay_out_windows(const llmir_model_t* model, llmir_pool_layout_t* lay
     }
 }
 
-static llmir_status_t lay_out_pages(const llmir_model_t* model,
-                                    llmir_pool_layout_t* layout,
-                                    llmir_error_t* error) {
+static void lay_out_pages(const llmir_model_t* model, llmir_pool_layout_t* layout) {
     const uint32_t page_tokens = model->plan.record->page_tokens;
     const uint32_t longest = smaller(layout->context_tokens, model->record->context_count);
     layout->session_tokens = longest;
@@ -114,15 +112,6 @@ static llmir_status_t lay_out_pages(const llmir_model_t* model,
     layout->bucket_count = llmir_kv_pages_buckets(layout->page_count);
     layout->page_table_stride = longest / page_tokens + (longest % page_tokens != 0);
     lay_out_windows(model, layout);
-    const int apart = layout->window_page_count != 0;
-    layout->page_bytes = llmir_plan_page_bytes(&model->plan, layout->kv_type, apart);
-    layout->window_page_bytes = apart ? llmir_plan_window_bytes(&model->plan, layout->kv_type) : 0u;
-    if (layout->page_bytes > SIZE_MAX || layout->window_page_bytes > SIZE_MAX) {
-        return llmir_fail(error, LLMIR_STATUS_CAPACITY, "pool: pages of %llu and %llu bytes",
-                          (unsigned long long)layout->page_bytes,
-                          (unsigned long long)layout->window_page_bytes);
-    }
-    return LLMIR_STATUS_OK;
 }
 
 uint64_t llmir_pool_slot_bytes(const llmir_pool_layout_t* layout, const llmir_plan_slot_t* slot) {
@@ -171,7 +160,7 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->guess_ids = llmir_arena_append(cursor, guess_rows, sizeof(int32_t));
     layout->guess_logits = llmir_arena_append(
         cursor, layout->guess_tokens != 0 ? guess_rows * vocab : 0u, sizeof(float));
-    const uint64_t stages = model->stage_count;
+    const uint64_t stages = llmir_model_stage_count(model);
     layout->slot_offsets =
         llmir_arena_append(cursor, stages * model->plan.record->slot_count, sizeof(uint64_t));
     layout->kv_places = llmir_arena_append(cursor, stages * model->plan.record->kv_layer_count,
@@ -237,13 +226,16 @@ static llmir_status_t check_device(const llmir_stage_t* stage,
                                    const llmir_stage_layout_t* own,
                                    llmir_error_t* error) {
     const llmir_device_caps_t* caps = &stage->caps;
-    const uint64_t buffer = larger(own->activations.bytes, own->kv.bytes);
-    const uint64_t binding = larger(own->activations.bytes, largest_layer(&stage->plan, layout));
     if ((caps->kv_types >> layout->kv_type & 1u) == 0) {
         return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
                           "pool options: kv_type %u, which device '%s' has no kernels for",
                           layout->kv_type, caps->name);
     }
+    if (!LLMIR_HAS_DEVICES) {
+        return LLMIR_STATUS_OK;
+    }
+    const uint64_t buffer = larger(own->activations.bytes, own->kv.bytes);
+    const uint64_t binding = larger(own->activations.bytes, largest_layer(&stage->plan, layout));
     if (caps->buffer_bytes != 0 && buffer > caps->buffer_bytes) {
         return llmir_fail(error, LLMIR_STATUS_CAPACITY,
                           "pool: %u positions take a buffer of %llu bytes, device '%s' has %llu at "
@@ -270,7 +262,7 @@ static int lay_out_stages(const llmir_model_t* model,
     size_t device = 0;
     size_t objects = 0;
     for (int is_kv = 0; is_kv < 2; ++is_kv) {
-        for (uint32_t i = 0; i < model->stage_count; ++i) {
+        for (uint32_t i = 0; i < llmir_model_stage_count(model); ++i) {
             const llmir_stage_t* stage = &model->stages[i];
             llmir_stage_layout_t* own = &layout->stages[i];
             size_t* cursor = stage->caps.can_import ? &block : &device;
@@ -301,7 +293,7 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
     memset(out_layout, 0, sizeof(*out_layout));
     LLMIR_TRY(llmir_options_read(&own, sizeof(own), options, "pool options", error));
     LLMIR_TRY(resolve(model, &own, out_layout, error));
-    LLMIR_TRY(lay_out_pages(model, out_layout, error));
+    lay_out_pages(model, out_layout);
     lay_out_state(model, out_layout, &cursor);
     out_layout->state_bytes = cursor;
     if (cursor == SIZE_MAX || !lay_out_stages(model, out_layout, &out_layout->arena_bytes)) {
@@ -311,7 +303,7 @@ llmir_status_t llmir_pool_layout_make(const llmir_model_t* model,
                           out_layout->context_tokens, out_layout->session_count,
                           out_layout->chunk_tokens);
     }
-    for (uint32_t i = 0; i < model->stage_count; ++i) {
+    for (uint32_t i = 0; i < llmir_model_stage_count(model); ++i) {
         LLMIR_TRY(check_device(&model->stages[i], out_layout, &out_layout->stages[i], error));
     }
     return LLMIR_STATUS_OK;

@@ -44,11 +44,9 @@ typedef struct llmir_pool_layout {
     uint32_t bucket_count;      /* of the index of published pages */
     uint32_t session_tokens;    /* positions of the longest sequence */
     uint32_t page_table_stride; /* pages of the longest sequence */
-    uint64_t page_bytes;
     /* Pages of layers with a window, if these are kept apart; else zeros. */
     uint32_t window_tokens; /* the longest window */
     uint32_t window_page_count;
-    uint64_t window_page_bytes;
     size_t text_bytes; /* of one session's text stream */
     /* State. */
     llmir_arena_part_t pool;

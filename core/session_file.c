@@ -7,6 +7,7 @@
 #include "core/base/blake2b.h"
 #include "core/plan.h"
 #include "core/windows.h"
+#include "quant/kv_layout.h"
 
 /* A stream to or from the application. */
 typedef struct session_stream {
@@ -53,6 +54,19 @@ static uint32_t first_window_page(const llmir_pool_t* pool, uint32_t page_count)
                : page_count;
 }
 
+/* Bytes of a page: of the layers that are, or are not, kept apart because of their window. */
+static uint64_t page_bytes(const llmir_pool_t* pool, int apart) {
+    const llmir_plan_view_t* plan = &pool->model->plan;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->record->kv_layer_count; ++i) {
+        if (llmir_pool_is_apart(pool, i) == apart) {
+            bytes += llmir_kv_layer_bytes(&plan->kv_layers[i], pool->layout.kv_type,
+                                          plan->record->page_tokens);
+        }
+    }
+    return bytes;
+}
+
 static void fill_record(const llmir_session_t* session, llmir_session_record_t* record) {
     const llmir_pool_t* pool = session->pool;
     memset(record, 0, sizeof(*record));
@@ -62,7 +76,7 @@ static void fill_record(const llmir_session_t* session, llmir_session_record_t* 
     memcpy(record->bundle_hash, pool->model->bundle.header->root_hash, sizeof(record->bundle_hash));
     record->kv_type = pool->layout.kv_type;
     record->page_tokens = pool->pages.page_tokens;
-    record->page_bytes = pool->layout.page_bytes;
+    record->page_bytes = page_bytes(pool, 0);
     record->position = session->position;
     record->page_count = full_pages(session, session->position);
     record->has_logits = session->has_logits;
@@ -70,7 +84,7 @@ static void fill_record(const llmir_session_t* session, llmir_session_record_t* 
     record->generated_count = session->generated_count;
     record->finish = session->finish;
     memcpy(record->random, session->sampler.random, sizeof(record->random));
-    record->window_page_bytes = pool->layout.window_page_bytes;
+    record->window_page_bytes = page_bytes(pool, 1);
     record->window_first = first_window_page(pool, record->page_count);
 }
 
@@ -84,9 +98,8 @@ uint64_t llmir_session_saved_bytes(const llmir_session_t* session) {
     const uint32_t position = llmir_session_position(session);
     const uint32_t pages = full_pages(session, position);
     return sizeof(llmir_session_record_t) + (uint64_t)position * sizeof(int32_t) +
-           pages * pool->layout.page_bytes +
-           (pages - first_window_page(pool, pages)) * pool->layout.window_page_bytes +
-           LLMIR_BLAKE2B_BYTES;
+           pages * page_bytes(pool, 0) +
+           (pages - first_window_page(pool, pages)) * page_bytes(pool, 1) + LLMIR_BLAKE2B_BYTES;
 }
 
 /* The scratch of sampling carries pages between the device and the application. */
@@ -136,7 +149,7 @@ static llmir_status_t move_page(
     const llmir_pool_t* pool = session->pool;
     const uint32_t page = apart ? session->window.pages[index] : session->table.pages[index];
     const uint32_t layers = pool->model->plan.record->kv_layer_count;
-    for (uint32_t i = 0; i < layers * pool->model->stage_count; ++i) {
+    for (uint32_t i = 0; i < layers * llmir_model_stage_count(pool->model); ++i) {
         if (llmir_pool_is_apart(pool, i % layers) == apart) {
             LLMIR_TRY(move(stream, llmir_pool_page(pool, i / layers, i % layers, page), error));
         }
@@ -215,8 +228,8 @@ static llmir_status_t check_record(const llmir_session_t* session,
                           pool->layout.kv_type);
     }
     if (record->page_tokens != pool->pages.page_tokens ||
-        record->page_bytes != pool->layout.page_bytes ||
-        record->window_page_bytes != pool->layout.window_page_bytes ||
+        record->page_bytes != page_bytes(pool, 0) ||
+        record->window_page_bytes != page_bytes(pool, 1) ||
         record->page_count != full_pages(session, record->position) || record->has_logits > 1u ||
         record->pending < -1 || (record->pending >= 0 && (uint32_t)record->pending >= vocab) ||
         record->finish < LLMIR_FINISH_NONE || record->finish > LLMIR_FINISH_CONTEXT) {

@@ -58,7 +58,9 @@ llmir_status_t llmir_stages_run(const llmir_stage_t* stages,
     for (uint32_t i = 0; i < stage_count; ++i) {
         const llmir_target_t* target = stages[i].device->target;
         uint64_t fence = 0;
-        LLMIR_TRY(import_rows(&stages[i], &memory[i], &batch, error));
+        if (LLMIR_HAS_DEVICES) {
+            LLMIR_TRY(import_rows(&stages[i], &memory[i], &batch, error));
+        }
         batch.kv_places = memory[i].kv_places;
         submission.program = stages[i].program;
         submission.activations = memory[i].activations;

@@ -14,6 +14,13 @@
 
 #define LLMIR_MAX_STAGES 3u
 
+/* Builds with the processor alone leave out what other devices need. */
+#if defined(LLMIR_ONLY_CPU)
+enum { LLMIR_HAS_DEVICES = 0 };
+#else
+enum { LLMIR_HAS_DEVICES = 1 };
+#endif
+
 typedef struct llmir_stage {
     llmir_device_t* device; /* the runtime's */
     llmir_device_caps_t caps;
