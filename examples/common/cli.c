@@ -146,7 +146,7 @@ int cli_parse(const cli_program_t* program,
         }
     }
     if (found != positional_count) {
-        return cli_usage(program, "%zu argument%s missing", positional_count - found,
+        return cli_usage(program, "%d argument%s missing", (int)(positional_count - found),
                          positional_count - found == 1 ? "" : "s");
     }
     return -1;
