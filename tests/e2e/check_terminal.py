@@ -40,6 +40,8 @@ class Terminal:
         self.seen = ""
 
     def send(self, data):
+        if data == CTRL_D:  # libedit shows its prompt before it takes the terminal over, and an end of file in between is lost
+            time.sleep(0.3)
         os.write(self.master, data if isinstance(data, bytes) else data.encode())
 
     def read_until(self, pattern, seconds=60):
