@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/options.h"
-#include "core/stage.h"
 
 uint32_t llmir_version(void) {
     return (uint32_t)LLMIR_VERSION_MAJOR << 16 | LLMIR_VERSION_MINOR << 8 | LLMIR_VERSION_PATCH;
@@ -25,7 +24,7 @@ static llmir_status_t check_options(const llmir_runtime_options_t* options, llmi
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "runtime options: the executor has one of its two callbacks");
     }
-    if (LLMIR_HAS_DEVICES && (options->cache.get == NULL) != (options->cache.put == NULL)) {
+    if ((options->cache.get == NULL) != (options->cache.put == NULL)) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "runtime options: the cache has one of its two callbacks");
     }

@@ -134,6 +134,23 @@ static void test_embedding_executor_makes_no_threads(void** state) {
     assert_null(runtime);
 }
 
+/* ---- Cache ---- */
+
+static size_t get_nothing(void* self, const char* key, void* out_data, size_t capacity) {
+    (void)self, (void)key, (void)out_data, (void)capacity;
+    return 0;
+}
+
+static void test_embedding_cache_has_both_callbacks_or_neither(void** state) {
+    llmir_runtime_options_t options = LLMIR_RUNTIME_OPTIONS_INIT;
+    llmir_runtime_t* runtime = NULL;
+    (void)state;
+    options.cache.get = get_nothing;
+    assert_status_message(llmir_runtime_create(&options, &runtime, &assert_status_error),
+                          LLMIR_STATUS_INVALID_ARGUMENT, "the cache has one of its two callbacks");
+    assert_null(runtime);
+}
+
 /* ---- Trace ---- */
 
 #define MAX_EVENTS 256u
@@ -445,6 +462,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_embedding_executors_give_the_same_bits),
         cmocka_unit_test(test_embedding_executor_makes_no_threads),
+        cmocka_unit_test(test_embedding_cache_has_both_callbacks_or_neither),
         cmocka_unit_test(test_embedding_trace_has_a_span_for_each_dispatch),
         cmocka_unit_test(test_embedding_ticks_wrap),
         cmocka_unit_test(test_embedding_deadline_stops_feed_and_next),
