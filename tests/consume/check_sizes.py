@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 
+# Sections that are loaded, in ELF, PE and WebAssembly; tables for unwinding the stack are read-only data.
 GROUPS = (
-    ("text", r"\.(text|init|fini|plt)\b"),
-    ("rodata", r"\.(rodata|data\.rel\.ro)\b"),
-    ("data", r"\.(data|got|tdata)\b"),
+    ("text", r"\.(text|init|fini|plt)\b|CODE$"),
+    ("rodata", r"\.(rodata|rdata|data\.rel\.ro|eh_frame|eh_frame_hdr|gcc_except_table|xdata|pdata|ARM\.exidx|ARM\.extab)\b"),
+    ("data", r"\.(data|got|tdata|idata|tls|CRT)\b|DATA$"),
     ("bss", r"\.(bss|tbss)\b"),
 )
 
@@ -18,7 +19,7 @@ GROUPS = (
 def measure(size_program, path):
     listing = subprocess.run([size_program, "-A", path], capture_output=True, text=True, check=True).stdout
     sizes = dict.fromkeys((name for name, _ in GROUPS), 0)
-    for section, size in re.findall(r"^(\.\S+)\s+(\d+)", listing, re.M):
+    for section, size in re.findall(r"^(\S+)\s+(\d+)", listing, re.M):
         group = next((name for name, pattern in reversed(GROUPS) if re.match(pattern, section)), None)
         if section.startswith(".data.rel.ro"):
             group = "rodata"

@@ -19,9 +19,9 @@
 #define TEST_THREADS(count) (count)
 #endif
 
-/* Emulators of other processors are up to a thousand times slower than this one: there a share of
- * the rounds of long tests, and every TEST_EVERY-th of their cases, a different one in each loop.
- */
+/* Emulators of other processors are up to a thousand times slower than this one, programs with
+ * sanitizers a few times: there a share of the rounds of long tests, and every TEST_EVERY-th of
+ * their cases, a different one in each loop. */
 #ifndef TEST_EVERY
 #define TEST_EVERY 1u
 #endif
