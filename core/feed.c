@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/deadline.h"
+#include "core/logits.h"
 #include "core/trace.h"
 #include "core/windows.h"
 
@@ -187,6 +188,19 @@ static const llmir_atomic_u32_t* pass_deadline(const feed_pass_t* pass) {
     return &pass->pool->deadline;
 }
 
+/* Whether a token is chosen for which the largest logit is all that counts. Nothing is known of any
+ * row then, until the device tells. */
+static int wants_largest(const feed_pass_t* pass) {
+    llmir_pool_t* pool = pass->pool;
+    int wanted = 0;
+    memset(pool->largest, 0xff, pool->layout.output_rows * sizeof(*pool->largest));
+    for (size_t i = 0; i < pass->row_feeds; ++i) {
+        const llmir_feed_t* feed = &pass->feeds[i];
+        wanted |= feed->all_logits == NULL && llmir_logits_are_plain(feed->session);
+    }
+    return wanted;
+}
+
 static llmir_status_t submit(const feed_pass_t* pass,
                              const llmir_batch_t* batch,
                              const llmir_atomic_u32_t* cancel,
@@ -194,8 +208,11 @@ static llmir_status_t submit(const feed_pass_t* pass,
     llmir_pool_t* pool = pass->pool;
     const llmir_model_t* model = pool->model;
     llmir_trace_t trace = llmir_trace_begin(model->runtime, &model->plan, batch);
-    const llmir_stage_pass_t stage_pass = {
-        .batch = batch, .cancel = cancel, .deadline = pass_deadline(pass), .trace = &trace};
+    const llmir_stage_pass_t stage_pass = {.batch = batch,
+                                           .cancel = cancel,
+                                           .deadline = pass_deadline(pass),
+                                           .trace = &trace,
+                                           .largest = wants_largest(pass) ? pool->largest : NULL};
     llmir_trace_pass(&trace, LLMIR_TRACE_BEGIN);
     const llmir_status_t status = llmir_stages_run(
         model->stages, pool->memory, llmir_model_stage_count(model), &stage_pass, error);
@@ -229,26 +246,19 @@ static llmir_status_t run_batch(const feed_pass_t* pass,
 /* Copies the logits of a feed out of the pass; *inout_row is its first output row. */
 static llmir_status_t read_logits(const feed_pass_t* pass,
                                   size_t index,
-                                  size_t* inout_row,
+                                  uint32_t* inout_row,
                                   llmir_error_t* error) {
-    const llmir_pool_t* pool = pass->pool;
     const llmir_feed_t* feed = &pass->feeds[index];
-    const llmir_plan_view_t* plan = &pool->model->plan;
-    const llmir_plan_buffer_t* buffer = &plan->buffers[plan->record->logits_buffer];
-    const size_t row_bytes = pool->model->record->vocab_count * sizeof(float);
-    const llmir_stage_memory_t* memory = &pool->memory[llmir_model_stage_count(pool->model) - 1u];
-    const size_t base = (size_t)memory->slot_offsets[buffer->slot];
+    const int may_wait = feed->all_logits == NULL && llmir_logits_are_plain(feed->session);
+    const uint32_t vocab = pass->pool->model->record->vocab_count;
     const size_t rows = output_rows_of(pass, index);
     for (size_t i = 0; i < rows; ++i, ++*inout_row) {
-        const size_t offset = base + *inout_row * buffer->row_bytes;
         if (feed->all_logits != NULL) {
-            LLMIR_TRY(memory->activations->device->target->buffer_read(
-                memory->activations, offset,
-                feed->all_logits + i * pool->model->record->vocab_count, row_bytes, error));
+            LLMIR_TRY(
+                llmir_logits_read(pass->pool, *inout_row, feed->all_logits + i * vocab, error));
         }
         if (i + 1u == rows) {
-            LLMIR_TRY(memory->activations->device->target->buffer_read(
-                memory->activations, offset, feed->session->logits, row_bytes, error));
+            LLMIR_TRY(llmir_logits_take(feed->session, *inout_row, may_wait, error));
         }
     }
     return LLMIR_STATUS_OK;
@@ -291,10 +301,11 @@ static void commit(const feed_pass_t* pass, size_t index) {
 }
 
 static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
-    size_t row = 0;
+    uint32_t row = 0;
     if (pass->pool->device_lost) {
         return llmir_fail(error, LLMIR_STATUS_DEVICE_LOST, "feed: the device failed before");
     }
+    LLMIR_TRY(llmir_logits_keep(pass->pool, pass->feeds, pass->row_feeds, error));
     const llmir_batch_t batch = build_batch(pass);
     LLMIR_TRY(run_batch(pass, &batch, error));
     for (size_t i = 0; i < pass->feed_count; ++i) {

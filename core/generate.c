@@ -1,5 +1,6 @@
 /* Generation: sample a token, let its text pass the stop strings, feed it. The token that ends a
  * generation (END, STOP, CONTEXT) is not fed; all others are. */
+#include "core/logits.h"
 #include "core/session.h"
 
 #include <string.h>
@@ -36,8 +37,13 @@ static llmir_status_t apply_grammar(llmir_session_t* session,
                             "next: no token of the vocabulary can continue the grammar's text");
 }
 
-static int32_t sample(llmir_session_t* session) {
+static llmir_status_t sample(llmir_session_t* session, int32_t* out_token, llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
+    if (session->logits_row != 0 && llmir_logits_are_plain(session)) {
+        *out_token = session->largest;
+        return LLMIR_STATUS_OK;
+    }
+    LLMIR_TRY(llmir_logits_load(session, error));
     const llmir_sampler_input_t input = {
         .allowed = session->grammar != NULL ? pool->allowed : NULL,
         .logits = session->logits,
@@ -47,7 +53,8 @@ static int32_t sample(llmir_session_t* session) {
         .candidates = pool->candidates,
         .marks = pool->marks,
     };
-    return llmir_sampler_draw(&session->sampler, &input);
+    *out_token = llmir_sampler_draw(&session->sampler, &input);
+    return LLMIR_STATUS_OK;
 }
 
 void llmir_session_fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* out_piece) {
@@ -101,7 +108,8 @@ llmir_status_t llmir_session_sample(llmir_session_t* session,
         session->finish = LLMIR_FINISH_END;
         return LLMIR_STATUS_OK;
     }
-    const int32_t token = sample(session);
+    int32_t token = -1;
+    LLMIR_TRY(sample(session, &token, error));
     note_logprobs(session, token);
     if (tokenizer != NULL && llmir_tokenizer_is_end(tokenizer, token) &&
         !(session->flags & LLMIR_SESSION_IGNORE_END)) {

@@ -37,6 +37,11 @@ void llmir_sampler_restart(llmir_sampler_t* sampler) {
     (void)sampler;
 }
 
+int llmir_sampler_is_plain(const llmir_sampler_t* sampler) {
+    (void)sampler;
+    return 1;
+}
+
 uint32_t llmir_sampler_window(const llmir_sampler_t* sampler) {
     (void)sampler;
     return 0;

@@ -30,6 +30,7 @@ struct llmir_pool {
     int32_t* positions;
     uint32_t* token_sequence;
     uint32_t* output_indices;
+    uint32_t* largest; /* [output_rows] what the device says of each row; UINT32_MAX: nothing */
     uint32_t* batch_tables;
     uint32_t* batch_windows;
     llmir_candidate_t* candidates;

@@ -66,6 +66,7 @@ typedef struct llmir_pool_layout {
     llmir_arena_part_t positions;
     llmir_arena_part_t token_sequence;
     llmir_arena_part_t output_indices; /* u32 [output row] */
+    llmir_arena_part_t largest;        /* u32 [output row] */
     llmir_arena_part_t batch_tables;   /* u32 [session][stride] */
     llmir_arena_part_t batch_windows;  /* the same of windows */
     llmir_arena_part_t matches;        /* llmir_match_t [session]: where grammars stand */

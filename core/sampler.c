@@ -194,6 +194,11 @@ uint32_t llmir_sampler_window(const llmir_sampler_t* sampler) {
     return window;
 }
 
+int llmir_sampler_is_plain(const llmir_sampler_t* sampler) {
+    return sampler->options.temperature == 0.0f && sampler->steps[0] == 0 &&
+           sampler->options.logit_bias_count == 0;
+}
+
 /* ---- Drawing ---- */
 
 static int is_allowed(const llmir_sampler_input_t* input, uint32_t id) {
@@ -308,7 +313,7 @@ int32_t llmir_sampler_draw(llmir_sampler_t* sampler, const llmir_sampler_input_t
     const llmir_sampler_options_t* options = &sampler->options;
     const int is_greedy = options->temperature == 0.0f;
     llmir_candidates_t list;
-    if (is_greedy && sampler->steps[0] == 0 && options->logit_bias_count == 0) {
+    if (llmir_sampler_is_plain(sampler)) {
         return greedy_logits(input);
     }
     fill_candidates(sampler, input, &list);

@@ -71,6 +71,9 @@ llmir_status_t llmir_sampler_init(llmir_sampler_t* sampler,
 /* Seeds the generator again. */
 void llmir_sampler_restart(llmir_sampler_t* sampler);
 
+/* Whether it takes the largest logit as they are: no temperature, penalties, DRY or bias. */
+int llmir_sampler_is_plain(const llmir_sampler_t* sampler);
+
 /* How many recent tokens the sampler looks at; 0 without penalties and DRY. */
 uint32_t llmir_sampler_window(const llmir_sampler_t* sampler);
 

@@ -38,6 +38,10 @@ struct llmir_session {
     uint32_t uncomputed;
     int32_t* roll_ids; /* [2 * session_tokens]: them, and what is being fed by a roll */
     uint32_t has_logits;
+    /* logits.h: 0: they are in `logits`; otherwise 1 + the output row of the last pass where they
+     * lie, or LLMIR_LOGITS_LOST, and `largest` is the token with the largest. */
+    uint32_t logits_row;
+    int32_t largest;
     uint32_t is_fed; /* already part of the batch that is being built */
     llmir_atomic_u32_t cancel;
     llmir_atomic_u32_t deadline; /* tick of core/base/deadline.h */

@@ -50,6 +50,7 @@ typedef struct llmir_stage_pass {
     const llmir_atomic_u32_t* cancel;   /* as in llmir_submission_t */
     const llmir_atomic_u32_t* deadline; /* likewise */
     llmir_trace_t* trace;               /* NULL: none */
+    uint32_t* largest;                  /* of the last stage, as in llmir_submission_t */
 } llmir_stage_pass_t;
 
 /* Runs a batch through the stages, one after the other, and waits. Errors: those of the devices. */

@@ -124,6 +124,7 @@ typedef struct llmir_batch_arrays {
     uint64_t output_rows;
     uint64_t page_table;
     uint64_t window_table; /* empty without windows */
+    uint64_t largest;      /* room for what comes back: u32 [output_count] */
     uint64_t bytes;        /* of all, a multiple of 64 */
 } llmir_batch_arrays_t;
 
@@ -141,7 +142,8 @@ static inline llmir_batch_arrays_t llmir_batch_arrays(uint32_t token_count,
     arrays.output_rows = 3u * tokens;
     arrays.page_table = arrays.output_rows + (uint64_t)output_count * 4u;
     arrays.window_table = arrays.page_table + table;
-    arrays.bytes = arrays.window_table + (has_windows ? table : 0u);
+    arrays.largest = arrays.window_table + (has_windows ? table : 0u);
+    arrays.bytes = arrays.largest + (uint64_t)output_count * 4u;
     arrays.bytes = (arrays.bytes + 63u) & ~(uint64_t)63u;
     return arrays;
 }
@@ -161,6 +163,10 @@ typedef struct llmir_submission {
     /* Called around each dispatch that has work, one call after the other; NULL: no tracing. */
     void (*trace)(void* user, uint32_t dispatch, llmir_trace_phase_t phase);
     void* trace_user;
+    /* [batch->output_count]: when the fence is reached, the index of the largest logit of each
+     * output row, the lowest among equals, where NaN counts as -infinity; left alone by devices
+     * that do not look for it. NULL: not wanted. */
+    uint32_t* largest;
 } llmir_submission_t;
 
 struct llmir_target {

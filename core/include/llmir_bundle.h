@@ -690,9 +690,14 @@ typedef struct llmir_gpu_image {
     uint32_t function_offset; /* of llmir_gpu_function_t[function_count], from the image's start */
     uint32_t binary_offset;   /* SPIR-V, PTX or an ELF; multiple of 4 */
     uint32_t binary_bytes;
-    uint32_t reserved[3];
+    uint32_t largest; /* 1 + the function below; 0: none */
+    uint32_t reserved[2];
 } llmir_gpu_image_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_image_t, 32);
+
+/* The function that finds the largest logit of a row, one workgroup a row: bindings 0 and 1 are the
+ * activations, the rows begin as operand 0, results are words from LLMIR_GPU_WORD_OFFSET + 1 on,
+ * LLMIR_GPU_WORD_HELD are columns. The lowest index among equals; NaN counts as -infinity. */
 
 #define LLMIR_GPU_ANY UINT32_MAX
 

@@ -73,6 +73,12 @@ static llmir_status_t check_image(const uint8_t* data,
     code->function_count = image.function_count;
     code->binary = data + image.binary_offset;
     code->binary_bytes = image.binary_bytes;
+    code->largest = image.largest - 1u; /* LLMIR_GPU_ANY of 0 */
+    if (image.largest > image.function_count) {
+        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
+                          "GPU image: function %" PRIu32 " of %" PRIu32 " finds the largest logits",
+                          image.largest, image.function_count);
+    }
     return LLMIR_STATUS_OK;
 }
 
@@ -129,6 +135,9 @@ uint32_t llmir_gpu_code_choose(const llmir_gpu_code_t* code,
                                uint32_t rows) {
     uint32_t best = LLMIR_GPU_ANY;
     uint32_t best_rows = 0;
+    if (variant == LLMIR_GPU_ANY) {
+        return code->largest;
+    }
     for (uint32_t next = llmir_gpu_code_entry(code, variant) + 1u; next != 0;) {
         const llmir_gpu_function_t f = llmir_gpu_code_function(code, next - 1u);
         const int fits = (f.kv_type == LLMIR_GPU_ANY || f.kv_type == kv_type) && f.rows_min <= rows;

@@ -11,6 +11,7 @@ typedef struct llmir_gpu_code {
     uint32_t variant_count;
     uint32_t function_count;
     uint32_t binary_bytes;
+    uint32_t largest; /* the function that finds the largest logits; LLMIR_GPU_ANY: none */
 } llmir_gpu_code_t;
 
 /* Checks a section completely: ABI, plan, ranges, entries and chains. The section must outlive
@@ -24,8 +25,8 @@ llmir_gpu_function_t llmir_gpu_code_function(const llmir_gpu_code_t* code, uint3
 /* The first function of a variant. */
 uint32_t llmir_gpu_code_entry(const llmir_gpu_code_t* code, uint32_t variant);
 
-/* The function of a variant for `rows` rows and a cache of `kv_type`; LLMIR_GPU_ANY if there is
- * none. */
+/* The function of a variant (LLMIR_GPU_ANY: that which finds the largest logits) for `rows` rows
+ * and a cache of `kv_type`; LLMIR_GPU_ANY if there is none. */
 uint32_t llmir_gpu_code_choose(const llmir_gpu_code_t* code,
                                uint32_t variant,
                                uint32_t kv_type,

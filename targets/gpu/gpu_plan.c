@@ -152,6 +152,24 @@ static llmir_gpu_step_t make_step(const llmir_plan_view_t* plan,
     return step;
 }
 
+/* What its words are: llmir_bundle.h. */
+static llmir_gpu_step_t make_largest(const llmir_plan_view_t* plan) {
+    const llmir_plan_buffer_t* logits = &plan->buffers[plan->record->logits_buffer];
+    llmir_gpu_step_t step;
+    memset(&step, 0, sizeof step);
+    step.dispatch = plan->record->dispatch_count - 1u;
+    step.variant = LLMIR_GPU_ANY;
+    step.extent = LLMIR_EXTENT_OUTPUTS;
+    step.kv_layer = LLMIR_GPU_ANY;
+    memset(step.slots, 0xff, sizeof step.slots); /* LLMIR_GPU_ANY */
+    step.slots[0] = logits->slot;
+    step.words[LLMIR_GPU_WORD_STRIDE] = logits->row_bytes / 4;
+    step.words[LLMIR_GPU_WORD_HELD] = logits->columns;
+    step.bindings[0].space = LLMIR_GPU_SPACE_ACTIVATIONS;
+    step.bindings[1].space = LLMIR_GPU_SPACE_ACTIVATIONS;
+    return step;
+}
+
 /* Narrows a step to rows [first, first + count) of its matrix. */
 static void take_part(const split_matrix_t* matrix,
                       uint32_t first,
@@ -204,11 +222,18 @@ llmir_status_t llmir_gpu_make_steps(const llmir_plan_view_t* plan,
             first += part < matrix.rows - first ? part : matrix.rows - first;
         } while (first < matrix.rows);
     }
-    *out_step_count = count;
+    if (out_steps != NULL) {
+        out_steps[count] = make_largest(plan);
+    }
+    *out_step_count = count + 1u;
     return LLMIR_STATUS_OK;
 }
 
-uint32_t llmir_gpu_step_rows(const llmir_gpu_step_t* step, const llmir_batch_t* batch) {
+uint32_t llmir_gpu_step_rows(const llmir_gpu_step_t* step, const llmir_submission_t* submission) {
+    const llmir_batch_t* batch = submission->batch;
+    if (step->variant == LLMIR_GPU_ANY && submission->largest == NULL) {
+        return 0;
+    }
     return step->extent == LLMIR_EXTENT_OUTPUTS ? batch->output_count : batch->token_count;
 }
 
@@ -262,7 +287,11 @@ void llmir_gpu_step_words(const llmir_plan_view_t* plan,
                 (uint32_t)(submission->slot_offsets[step->slots[i]] / 4);
         }
     }
-    out_words[LLMIR_GPU_WORD_ROWS] = llmir_gpu_step_rows(step, batch);
+    if (step->variant == LLMIR_GPU_ANY) {
+        out_words[LLMIR_GPU_WORD_OFFSET + 1] =
+            (uint32_t)((submission->batch_offset + arrays.largest) / 4);
+    }
+    out_words[LLMIR_GPU_WORD_ROWS] = llmir_gpu_step_rows(step, submission);
     out_words[LLMIR_GPU_WORD_TOKENS] = (uint32_t)((submission->batch_offset + arrays.tokens) / 4);
     out_words[LLMIR_GPU_WORD_POSITIONS] =
         (uint32_t)((submission->batch_offset + arrays.positions) / 4);

@@ -36,10 +36,11 @@ typedef struct llmir_gpu_binding {
     uint64_t bytes;
 } llmir_gpu_binding_t;
 
-/* A dispatch, or a part of one. */
+/* A dispatch, or a part of one. The last step finds the largest logits, if a submission wants them;
+ * it has no variant. */
 typedef struct llmir_gpu_step {
     uint32_t dispatch;
-    uint32_t variant;
+    uint32_t variant;                        /* LLMIR_GPU_ANY: see above */
     uint32_t extent;                         /* llmir_extent_t: of its rows */
     uint32_t kv_layer;                       /* LLMIR_GPU_ANY: none */
     uint32_t first_row;                      /* weight rows of the part; */
@@ -70,8 +71,8 @@ llmir_status_t llmir_gpu_make_steps(const llmir_plan_view_t* plan,
                                     uint32_t* out_step_count,
                                     llmir_error_t* error);
 
-/* Rows of a step in a batch. */
-uint32_t llmir_gpu_step_rows(const llmir_gpu_step_t* step, const llmir_batch_t* batch);
+/* Rows of a step in a submission. */
+uint32_t llmir_gpu_step_rows(const llmir_gpu_step_t* step, const llmir_submission_t* submission);
 
 /* The part of the KV buffer that a step with a KV layer is given, with offset and bytes. */
 llmir_gpu_binding_t llmir_gpu_kv_binding(const llmir_gpu_step_t* step, const llmir_batch_t* batch);

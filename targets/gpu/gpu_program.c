@@ -81,8 +81,10 @@ static llmir_status_t upload_weights(llmir_gpu_device_t* device,
                                          plan->tensors[i].data, plan->tensors[i].record->data_bytes,
                                          error));
     }
-    return llmir_gpu_make_steps(plan, &device->limits, program->places, program->steps,
-                                &program->step_count, error);
+    LLMIR_TRY(llmir_gpu_make_steps(plan, &device->limits, program->places, program->steps,
+                                   &program->step_count, error));
+    program->step_count -= program->code.largest == LLMIR_GPU_ANY; /* the last step needs it */
+    return LLMIR_STATUS_OK;
 }
 
 static llmir_status_t load_module(llmir_gpu_device_t* device,

@@ -97,7 +97,7 @@ static llmir_status_t launch_step(llmir_gpu_program_t* program,
                                   llmir_error_t* error) {
     llmir_gpu_device_t* device = (llmir_gpu_device_t*)program->base.device;
     const llmir_gpu_step_t* step = &program->steps[index];
-    const uint32_t rows = llmir_gpu_step_rows(step, submission->batch);
+    const uint32_t rows = llmir_gpu_step_rows(step, submission);
     llmir_gpu_arguments_t arguments;
     size_t argument_bytes = sizeof arguments;
     if (rows == 0) {
@@ -152,6 +152,7 @@ static llmir_gpu_shape_t shape_of(const llmir_submission_t* submission) {
     shape.kv_type = batch->kv_type;
     shape.table_stride = batch->page_table_stride;
     shape.has_windows = batch->window_table != NULL;
+    shape.has_largest = submission->largest != NULL;
     return shape;
 }
 
@@ -240,7 +241,7 @@ static llmir_status_t run_traced(llmir_gpu_program_t* program,
     for (uint32_t i = 0; i < program->step_count; ++i) {
         const uint32_t dispatch = program->steps[i].dispatch;
         LLMIR_TRY(llmir_gpu_check_stop(submission, error));
-        if (llmir_gpu_step_rows(&program->steps[i], submission->batch) == 0) {
+        if (llmir_gpu_step_rows(&program->steps[i], submission) == 0) {
             continue;
         }
         submission->trace(submission->trace_user, dispatch, LLMIR_TRACE_BEGIN);
@@ -293,6 +294,25 @@ static llmir_status_t run_steps(llmir_gpu_program_t* program,
     return run_segments(program, submission, error);
 }
 
+static int finds_largest(const llmir_gpu_program_t* program, const llmir_submission_t* submission) {
+    return submission->largest != NULL && program->code.largest != LLMIR_GPU_ANY &&
+           submission->batch->output_count != 0;
+}
+
+/* What was found comes through the staging memory, when all has run. */
+static llmir_status_t fetch_largest(llmir_gpu_device_t* device,
+                                    const llmir_submission_t* submission,
+                                    const llmir_batch_arrays_t* arrays,
+                                    llmir_error_t* error) {
+    const uint64_t address = ((const llmir_gpu_buffer_t*)submission->activations)->address;
+    LLMIR_GPU_TRY(device,
+                  device->driver.copy_to_host(device->staging + arrays->largest,
+                                              address + submission->batch_offset + arrays->largest,
+                                              submission->batch->output_count * 4u, device->stream),
+                  "reading the largest logits");
+    return LLMIR_STATUS_OK;
+}
+
 static llmir_status_t run_batch(llmir_gpu_program_t* program,
                                 const llmir_submission_t* submission,
                                 const llmir_batch_arrays_t* arrays,
@@ -302,11 +322,19 @@ static llmir_status_t run_batch(llmir_gpu_program_t* program,
     if (status == LLMIR_STATUS_OK) {
         status = run_steps(program, submission, error);
     }
+    const int has_largest = status == LLMIR_STATUS_OK && finds_largest(program, submission);
+    if (has_largest) {
+        status = fetch_largest(device, submission, arrays, error);
+    }
     const int result = device->driver.stream_wait(device->stream);
     if (result != 0) {
         const llmir_status_t waited = llmir_gpu_note(device, result, "running a batch",
                                                      status == LLMIR_STATUS_OK ? error : NULL);
         status = status == LLMIR_STATUS_OK ? waited : status;
+    }
+    if (has_largest && status == LLMIR_STATUS_OK) {
+        memcpy(submission->largest, device->staging + arrays->largest,
+               submission->batch->output_count * sizeof *submission->largest);
     }
     return status;
 }

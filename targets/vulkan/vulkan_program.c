@@ -82,8 +82,10 @@ static llmir_status_t upload_weights(llmir_vulkan_program_t* program, llmir_erro
                                             plan->tensors[i].data,
                                             plan->tensors[i].record->data_bytes, error));
     }
-    return llmir_gpu_make_steps(plan, &device->limits, program->places, program->steps,
-                                &program->step_count, error);
+    LLMIR_TRY(llmir_gpu_make_steps(plan, &device->limits, program->places, program->steps,
+                                   &program->step_count, error));
+    program->step_count -= program->code.largest == LLMIR_GPU_ANY; /* the last step needs it */
+    return LLMIR_STATUS_OK;
 }
 
 /* ---- Pipelines ---- */

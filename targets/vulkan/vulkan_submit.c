@@ -155,7 +155,7 @@ static llmir_status_t record_step(llmir_vulkan_program_t* program,
                                   llmir_error_t* error) {
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
     const llmir_gpu_step_t* step = &program->steps[index];
-    const uint32_t rows = llmir_gpu_step_rows(step, submission->batch);
+    const uint32_t rows = llmir_gpu_step_rows(step, submission);
     uint32_t words[LLMIR_GPU_WORD_COUNT];
     if (rows == 0) {
         return LLMIR_STATUS_OK;
@@ -196,7 +196,7 @@ static llmir_status_t run_traced(llmir_vulkan_program_t* program,
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
     const uint32_t dispatch = program->steps[index].dispatch;
     llmir_vulkan_frame_t* frame = NULL;
-    if (llmir_gpu_step_rows(&program->steps[index], submission->batch) == 0) {
+    if (llmir_gpu_step_rows(&program->steps[index], submission) == 0) {
         return LLMIR_STATUS_OK;
     }
     submission->trace(submission->trace_user, dispatch, LLMIR_TRACE_BEGIN);
@@ -266,6 +266,13 @@ llmir_status_t llmir_vulkan_submit(llmir_device_t* base,
         *out_fence = ++device->last_fence;
     }
     llmir_mutex_unlock(&device->mutex);
+    if (status == LLMIR_STATUS_OK && submission->largest != NULL &&
+        program->code.largest != LLMIR_GPU_ANY) {
+        return llmir_vulkan_memory_read(
+            device, &((const llmir_vulkan_buffer_t*)submission->activations)->memory,
+            submission->batch_offset + arrays.largest, submission->largest,
+            (uint64_t)batch->output_count * 4u, error);
+    }
     return status;
 }
 

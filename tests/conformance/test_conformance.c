@@ -513,6 +513,114 @@ static void test_conformance_kernels_compute_what_the_processor_computes(void** 
     assert_true(count > 100);
 }
 
+/* ---- The largest logits ---- */
+
+#define LOGIT_ROWS 5u
+#define LOGITS 1003u /* more than a workgroup has threads, and no multiple of them */
+
+/* Rows whose largest logits are hard to find; returns where they are. */
+static void fill_logits(float logits[LOGIT_ROWS][LOGITS], uint32_t out_places[LOGIT_ROWS]) {
+    for (uint32_t i = 0; i < LOGITS; ++i) {
+        logits[0][i] = (float)(i * 7919u % 101u); /* 100 stands at several places */
+        logits[1][i] = NAN;
+        logits[2][i] = i % 3u == 0 ? NAN : -INFINITY;
+        logits[3][i] = i == 300 || i == 900 ? INFINITY : (float)i;
+        logits[4][i] = -1.0f - (float)(LOGITS - i);
+    }
+    logits[2][700] = -3e38f;
+    logits[3][500] = 0x1.fffffep+127f; /* as large as infinity, but later */
+    out_places[0] = 0;
+    while (logits[0][out_places[0]] != 100.0f) {
+        ++out_places[0];
+    }
+    out_places[1] = 0;
+    out_places[2] = 700;
+    out_places[3] = 300;
+    out_places[4] = LOGITS - 1u;
+}
+
+static void find_largest(const target_fixture_t* fixture,
+                         const kernel_case_t* c,
+                         uint32_t code,
+                         const float* logits,
+                         uint32_t* out_found) {
+    static const uint8_t hash[LLMIR_BUNDLE_HASH_BYTES];
+    static const int32_t zeros[LOGIT_ROWS];
+    static const uint32_t rows[LOGIT_ROWS];
+    const llmir_target_t* target = fixture->target;
+    const llmir_batch_arrays_t arrays = llmir_batch_arrays(1, LOGIT_ROWS, 1, 1, 0);
+    const uint64_t offset = (LOGIT_ROWS * LOGITS * 4u + 63u) / 64u * 64u;
+    llmir_buffer_t* memory = NULL;
+    llmir_program_t* program = NULL;
+    uint64_t fence = 0;
+    one_plan_t plan;
+    make_plan(c, &plan);
+    plan.record.dispatch_count = plan.record.tensor_count = plan.record.kv_layer_count = 0;
+    plan.record.slot_count = 1;
+    plan.buffers[0] = (llmir_plan_buffer_t){.columns = LOGITS, .row_bytes = LOGITS * 4u};
+    plan.slot_offsets[0] = 0;
+    const llmir_program_options_t options = {.plan = &plan.view,
+                                             .code = c->codes[code],
+                                             .code_bytes = c->header->codes[code].bytes,
+                                             .code_level = c->header->codes[code].level,
+                                             .plan_hash = hash};
+    const llmir_batch_t batch = {.token_count = 1,
+                                 .sequence_count = 1,
+                                 .output_count = LOGIT_ROWS,
+                                 .page_table_stride = 1,
+                                 .tokens = zeros,
+                                 .positions = zeros,
+                                 .token_sequence = rows,
+                                 .output_rows = rows,
+                                 .page_table = rows};
+    assert_status(target->program_load(fixture->device, &options, &program, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(target->buffer_create(fixture->device, (size_t)(offset + arrays.bytes), &memory,
+                                        &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(target->buffer_write(memory, 0, logits, LOGIT_ROWS * LOGITS * sizeof *logits,
+                                       &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const llmir_submission_t submission = {.program = program,
+                                           .batch = &batch,
+                                           .activations = memory,
+                                           .slot_offsets = plan.slot_offsets,
+                                           .batch_offset = offset,
+                                           .kv = memory,
+                                           .largest = out_found};
+    assert_status(target->submit(fixture->device, &submission, &fence, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(target->wait(fixture->device, fence, UINT64_MAX, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    target->buffer_destroy(memory);
+    target->program_unload(program);
+}
+
+/* A plan without a dispatch: what is found is what was written. */
+static void test_conformance_largest_logits_are_the_first_ones(void** state) {
+    static float logits[LOGIT_ROWS][LOGITS];
+    const target_fixture_t* fixture = *state;
+    uint32_t places[LOGIT_ROWS];
+    uint32_t found[LOGIT_ROWS] = {0};
+    llmir_device_caps_t caps;
+    kernel_case_t c;
+    if (fixture->device == NULL) {
+        skip();
+    }
+    fill_logits(logits, places);
+    assert_true(read_case(fixture->folder, 0, &c));
+    fixture->target->device_caps(fixture->device, &caps);
+    for (uint32_t i = 0; i < c.header->code_count; ++i) {
+        if (c.header->codes[i].target == caps.section_target &&
+            c.header->codes[i].level <= caps.level) {
+            memset(found, 0xff, sizeof found);
+            find_largest(fixture, &c, i, &logits[0][0], found);
+            assert_memory_equal(found, places, sizeof found);
+        }
+    }
+    free(c.bytes);
+}
+
 int main(int argc, char** argv) {
     target_fixture_t fixture = {0};
     const llmir_device_options_t options = {.thread_count = 1};
@@ -534,6 +642,7 @@ int main(int argc, char** argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_conformance_kernels_compute_what_the_processor_computes,
                                   &fixture),
+        cmocka_unit_test_prestate(test_conformance_largest_logits_are_the_first_ones, &fixture),
     };
     const int failed = cmocka_run_group_tests_name("conformance", tests, NULL, NULL);
     if (fixture.device != NULL) {

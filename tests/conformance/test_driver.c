@@ -433,6 +433,130 @@ static void test_driver_entries_of_another_driver_are_replaced(void** state) {
     assert_int_equal(start_with(fixture, &kept).compiled, 0);
 }
 
+/* ---- Logits that stay on the device ---- */
+
+static int32_t largest_of(const float* logits, uint32_t count) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; ++i) {
+        best = logits[i] > logits[best] ? i : best;
+    }
+    return (int32_t)best;
+}
+
+static void test_driver_greedy_token_moves_four_bytes(void** state) {
+    const driver_fixture_t* fixture = *state;
+    const fake_control_t* control = fixture->control;
+    llmir_sampler_options_t sampler = LLMIR_SAMPLER_OPTIONS_INIT;
+    llmir_model_info_t info = LLMIR_MODEL_INFO_INIT;
+    int32_t tokens[ANSWER_TOKENS];
+    loaded_t loaded;
+    llmir_piece_t piece;
+    if (is_vulkan(fixture)) {
+        skip(); /* reads mapped memory, which nobody counts */
+    }
+    assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(llmir_model_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
+    const uint64_t row_bytes = info.vocab_count * 4u;
+    uint64_t before = control->read_bytes;
+    assert_status(answer(&loaded, tokens, &assert_status_error), LLMIR_STATUS_OK);
+    assert_int_equal(control->read_bytes - before, (ANSWER_TOKENS + 1u) * 4u);
+    /* Whoever looks at the logits gets them, once. */
+    before = control->read_bytes;
+    const float* logits = llmir_session_logits(loaded.session);
+    assert_ptr_equal(llmir_session_logits(loaded.session), logits);
+    assert_int_equal(control->read_bytes - before, row_bytes);
+    const int32_t next = largest_of(logits, info.vocab_count);
+    assert_status(llmir_session_next(loaded.session, &piece, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_int_equal(piece.token, next);
+    /* Other samplers need them: those that are there now, and those of the token. */
+    sampler.temperature = 1.0f;
+    assert_status(llmir_session_set_sampler(loaded.session, &sampler, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    before = control->read_bytes;
+    assert_status(llmir_session_next(loaded.session, &piece, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_int_equal(control->read_bytes - before, 2u * row_bytes);
+    unload(&loaded);
+    assert_clean(control);
+}
+
+/* Sessions of one pool write their logits to the same place. */
+static void test_driver_logits_outlive_the_pass_of_another_session(void** state) {
+    static float expected[4096];
+    const driver_fixture_t* fixture = *state;
+    static const int32_t first[] = {1, 2, 3}, second[] = {4, 5, 6, 7};
+    llmir_pool_options_t options = LLMIR_POOL_OPTIONS_INIT;
+    llmir_model_info_t info = LLMIR_MODEL_INFO_INIT;
+    llmir_pool_t* pool = NULL;
+    llmir_session_t* sessions[2];
+    llmir_piece_t piece;
+    loaded_t loaded;
+    options.session_count = 2;
+    options.context_tokens = 256;
+    assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(llmir_model_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
+    assert_in_range(info.vocab_count, 1, 4096);
+    assert_status(llmir_pool_create(loaded.model, &options, &pool, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    for (int i = 0; i < 2; ++i) {
+        assert_status(
+            llmir_session_create(loaded.model, pool, NULL, &sessions[i], &assert_status_error),
+            LLMIR_STATUS_OK);
+    }
+    assert_status(llmir_session_feed(sessions[0], first, 3, &assert_status_error), LLMIR_STATUS_OK);
+    memcpy(expected, llmir_session_logits(sessions[0]), info.vocab_count * sizeof *expected);
+    llmir_session_reset(sessions[0]);
+    assert_status(llmir_session_feed(sessions[0], first, 3, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_session_feed(sessions[1], second, 4, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_memory_equal(llmir_session_logits(sessions[0]), expected,
+                        info.vocab_count * sizeof *expected);
+    assert_status(llmir_session_next(sessions[0], &piece, &assert_status_error), LLMIR_STATUS_OK);
+    assert_int_equal(piece.token, largest_of(expected, info.vocab_count));
+    llmir_session_destroy(sessions[0]);
+    llmir_session_destroy(sessions[1]);
+    llmir_pool_destroy(pool);
+    unload(&loaded);
+    assert_clean(fixture->control);
+}
+
+/* A pass that was stopped has overwritten the logits; the token that they meant is known. */
+static void test_driver_stopped_pass_keeps_the_token(void** state) {
+    const driver_fixture_t* fixture = *state;
+    llmir_model_info_t info = LLMIR_MODEL_INFO_INIT;
+    int32_t ids[LONG_TOKENS];
+    llmir_thread_t thread;
+    llmir_piece_t piece;
+    loaded_t loaded;
+    long_prompt(ids);
+    assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(llmir_session_feed(loaded.session, ids, 5, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(llmir_model_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
+    const int32_t expected = largest_of(llmir_session_logits(loaded.session), info.vocab_count);
+    llmir_session_reset(loaded.session);
+    assert_status(llmir_session_feed(loaded.session, ids, 5, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    stopper_t stopper = {fixture->control, loaded.session, fixture->control->launches + 5u};
+    assert_status(llmir_thread_start(&thread, cancel_later, &stopper, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    const llmir_status_t status = llmir_session_feed(loaded.session, ids, LONG_TOKENS, NULL);
+    llmir_thread_join(&thread);
+    assert_int_equal(status, LLMIR_STATUS_CANCELLED);
+    llmir_session_clear_cancel(loaded.session);
+    assert_null(llmir_session_logits(loaded.session));
+    assert_status(llmir_session_next(loaded.session, &piece, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_int_equal(piece.token, expected);
+    assert_non_null(llmir_session_logits(loaded.session));
+    unload(&loaded);
+    assert_clean(fixture->control);
+}
+
 int main(int argc, char** argv) {
     driver_fixture_t fixture = {0};
     if (argc != 4) {
@@ -472,6 +596,9 @@ int main(int argc, char** argv) {
         cmocka_unit_test_prestate(test_driver_second_start_compiles_and_tests_nothing, &fixture),
         cmocka_unit_test_prestate(test_driver_damaged_entries_are_refused_and_replaced, &fixture),
         cmocka_unit_test_prestate(test_driver_entries_of_another_driver_are_replaced, &fixture),
+        cmocka_unit_test_prestate(test_driver_greedy_token_moves_four_bytes, &fixture),
+        cmocka_unit_test_prestate(test_driver_logits_outlive_the_pass_of_another_session, &fixture),
+        cmocka_unit_test_prestate(test_driver_stopped_pass_keeps_the_token, &fixture),
     };
     return cmocka_run_group_tests_name(fixture.target, tests, NULL, NULL);
 }

@@ -23,11 +23,19 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   // A software device runs a workgroup on one core, so it wants work for each thread; a parallel
   // one wants threads, and few tokens leave it too few without slices.
   static const GpuTiles software = {
-      /*slices=*/1,       /*vectorPanels=*/4, /*matrixPanels=*/4,
-      /*matrixTokens=*/4, /*matrixMin=*/2,    /*attentionThreads=*/32};
-  static const GpuTiles parallel = {
-      /*slices=*/8,       /*vectorPanels=*/1, /*matrixPanels=*/4,
-      /*matrixTokens=*/8, /*matrixMin=*/5,    /*attentionThreads=*/128};
+      /*slices=*/1,    /*vectorPanels=*/4,      /*matrixPanels=*/4,   /*matrixTokens=*/4,
+      /*matrixMin=*/2, /*attentionThreads=*/32, /*largestThreads=*/32};
+  static const GpuTiles parallel = {/*slices=*/8,          /*vectorPanels=*/1,
+                                    /*matrixPanels=*/4,    /*matrixTokens=*/8,
+                                    /*matrixMin=*/5,       /*attentionThreads=*/128,
+                                    /*largestThreads=*/128};
+  // CUDA and HIP: one workgroup has to read a row of logits as fast as it can.
+  static const GpuTiles bare = {/*slices=*/8,           /*vectorPanels=*/1,
+                                /*matrixPanels=*/4,     /*matrixTokens=*/8,
+                                /*matrixMin=*/5,        /*attentionThreads=*/128,
+                                /*largestThreads=*/1024};
+  if (target.staticSizes)
+    return bare;
   return target.isSoftware ? software : parallel;
 }
 
@@ -113,6 +121,9 @@ Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module, ArrayRef<KernelVa
     VariantFunctions out(kernel, result.functions);
     buildVariant(out, variants[variant]);
   }
+  VariantFunctions out(kernel, result.functions);
+  buildLargest(out);
+  result.largest = static_cast<uint32_t>(result.functions.size());
   for (size_t function : distinct.functionOf)
     result.entries.push_back(firsts[function]);
   if (mlir::failed(mlir::verify(module)))
@@ -129,6 +140,7 @@ std::vector<uint8_t> makeGpuSection(const GpuFunctions &module, ArrayRef<uint8_t
   image.binary_offset =
       static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
   image.binary_bytes = static_cast<uint32_t>(binary.size());
+  image.largest = module.largest;
 
   llmir_code_record_t record = {};
   record.record_bytes = sizeof record;

@@ -94,7 +94,8 @@ public:
 
   // ---- Arithmetic ----
   Val select(Val condition, Val a, Val b);
-  Val both(Val a, Val b); ///< of conditions
+  Val both(Val a, Val b);   ///< of conditions
+  Val either(Val a, Val b); ///< of conditions
   Val umin(Val a, Val b);
   Val fmax(Val a, Val b);
   Val fmin(Val a, Val b);
@@ -103,6 +104,7 @@ public:
   Val sqrt(Val a);
   Val roundEven(Val a);
   Val greater(Val a, Val b); ///< of floats
+  Val atLeast(Val a, Val b); ///< of floats
   Val toFloat(Val signedInteger);
   Val toSigned(Val number);
   Val asFloat(Val bits);

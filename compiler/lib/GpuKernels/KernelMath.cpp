@@ -22,12 +22,20 @@ Val KernelBuilder::both(Val a, Val b) {
   return made(builder.create<arith::AndIOp>(a.value, b.value));
 }
 
+Val KernelBuilder::either(Val a, Val b) {
+  return made(builder.create<arith::OrIOp>(a.value, b.value));
+}
+
 Val KernelBuilder::umin(Val a, Val b) {
   return made(builder.create<arith::MinUIOp>(a.value, b.value));
 }
 
 Val KernelBuilder::greater(Val a, Val b) {
   return made(builder.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, a.value, b.value));
+}
+
+Val KernelBuilder::atLeast(Val a, Val b) {
+  return made(builder.create<arith::CmpFOp>(arith::CmpFPredicate::OGE, a.value, b.value));
 }
 
 Val KernelBuilder::fmax(Val a, Val b) { return select(greater(a, b), a, b); }

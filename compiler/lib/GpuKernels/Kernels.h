@@ -33,6 +33,8 @@ void buildLinear(VariantFunctions &out, const llmir_linear_params_t &params);
 void buildQkv(VariantFunctions &out, const llmir_qkv_params_t &params);
 void buildAttention(VariantFunctions &out, const llmir_attention_params_t &params);
 void buildGate(VariantFunctions &out, const llmir_gate_params_t &params);
+/// Of no variant.
+void buildLargest(VariantFunctions &out);
 
 constexpr uint32_t batchBinding = LLMIR_GPU_BATCH_BINDING;
 

@@ -24,6 +24,7 @@ typedef struct fake_control {
     uint64_t faults;       /* wrong uses found */
     uint64_t live_objects; /* contexts, streams, events, modules, graphs, memory */
     uint64_t live_bytes;   /* of the device */
+    uint64_t read_bytes;   /* copied to the host */
     uint64_t launches;     /* kernels executed */
     uint64_t graph_launches;
     uint64_t compiled; /* Vulkan: pipelines that were in no pipeline cache */

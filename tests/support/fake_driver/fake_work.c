@@ -99,6 +99,7 @@ static int do_work(const fake_work_t* work) {
         return FAKE_ILLEGAL_ADDRESS;
     }
     if (work->kind != FAKE_FILL) {
+        fake.control.read_bytes += work->kind == FAKE_TO_HOST ? work->bytes : 0u;
         memmove(to, from, work->bytes);
         return 0;
     }

@@ -30,6 +30,7 @@ struct GpuTiles {
   uint32_t matrixTokens;     ///< tokens that a thread takes then
   uint32_t matrixMin;        ///< tokens from which that is used
   uint32_t attentionThreads; ///< of a workgroup for one query head of one token
+  uint32_t largestThreads;   ///< of a workgroup for one row of logits; a power of two
 };
 
 const GpuTiles &gpuTiles(const GpuTarget &target);
@@ -38,6 +39,7 @@ const GpuTiles &gpuTiles(const GpuTarget &target);
 struct GpuFunctions {
   std::vector<llmir_gpu_function_t> functions; ///< function i is called f<i>
   std::vector<uint32_t> entries;               ///< per variant: 1 + its first function
+  uint32_t largest = 0;                        ///< 1 + the function that finds the largest logits
 };
 
 /// Name of a function: "f3".
