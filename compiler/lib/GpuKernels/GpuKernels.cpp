@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -23,19 +24,15 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   // A software device runs a workgroup on one core, so it wants work for each thread; a parallel
   // one wants threads, and few tokens leave it too few without slices.
   static const GpuTiles software = {
-      /*slices=*/1,    /*vectorPanels=*/4,      /*matrixPanels=*/4,   /*matrixTokens=*/4,
-      /*matrixMin=*/2, /*attentionThreads=*/32, /*largestThreads=*/32};
-  static const GpuTiles parallel = {/*slices=*/8,          /*vectorPanels=*/1,
-                                    /*matrixPanels=*/4,    /*matrixTokens=*/8,
-                                    /*matrixMin=*/5,       /*attentionThreads=*/128,
-                                    /*largestThreads=*/128};
-  // CUDA and HIP: one workgroup has to read a row of logits as fast as it can.
-  static const GpuTiles bare = {/*slices=*/8,           /*vectorPanels=*/1,
-                                /*matrixPanels=*/4,     /*matrixTokens=*/8,
-                                /*matrixMin=*/5,        /*attentionThreads=*/128,
-                                /*largestThreads=*/1024};
-  if (target.staticSizes)
-    return bare;
+      /*slices=*/1,         /*quadSlices=*/0, /*vectorPanels=*/4,
+      /*matrixPanels=*/4,
+      /*matrixTokens=*/4,   /*matrixMin=*/2,  /*attentionThreads=*/32,
+      /*largestThreads=*/32};
+  static const GpuTiles parallel = {
+      /*slices=*/8,          /*quadSlices=*/32, /*vectorPanels=*/1,
+      /*matrixPanels=*/4,
+      /*matrixTokens=*/8,    /*matrixMin=*/5,   /*attentionThreads=*/128,
+      /*largestThreads=*/128};
   return target.isSoftware ? software : parallel;
 }
 
@@ -43,8 +40,8 @@ std::string gpuFunctionName(size_t function) { return "f" + std::to_string(funct
 
 void registerGpuDialects(mlir::DialectRegistry &registry) {
   registry.insert<mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect, mlir::gpu::GPUDialect,
-                  mlir::llmir_gpu::GpuDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect,
-                  mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect>();
+                  mlir::LLVM::LLVMDialect, mlir::llmir_gpu::GpuDialect, mlir::math::MathDialect,
+                  mlir::memref::MemRefDialect, mlir::scf::SCFDialect, mlir::spirv::SPIRVDialect>();
 }
 
 llmir_gpu_function_t rowFunction(uint32_t threads, uint32_t gridX) {

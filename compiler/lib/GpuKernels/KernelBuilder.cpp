@@ -3,6 +3,7 @@
 #include "llmir/Dialect/Gpu/GpuDialect.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -142,6 +143,37 @@ Val KernelBuilder::rowBase(uint32_t operand, Val row) {
 
 Val KernelBuilder::load(uint32_t binding, Val at) {
   return made(builder.create<memref::LoadOp>(buffer(binding), index(at)));
+}
+
+Val KernelBuilder::load(uint32_t binding, Val at, int64_t offset) {
+  Value behind = builder.create<arith::ConstantIndexOp>(offset);
+  Value place = builder.create<arith::AddIOp>(index(at), behind);
+  return made(builder.create<memref::LoadOp>(buffer(binding), place));
+}
+
+KernelBuilder::Quad KernelBuilder::loadQuad(uint32_t binding, Val at, int64_t offset) {
+  Quad quad;
+  if (!gpuTarget.staticSizes) { // buffers of words have no vectors in SPIR-V
+    for (int64_t i = 0; i < 4; ++i)
+      quad[i] = load(binding, at, offset + i);
+    return quad;
+  }
+  // The same address seen as one of vectors; both casts are gone when everything is LLVM's.
+  auto words = cast<MemRefType>(buffer(binding).getType());
+  auto vector = VectorType::get({4}, builder.getI32Type());
+  auto type =
+      MemRefType::get({words.getDimSize(0) / 4}, vector, words.getLayout(), words.getMemorySpace());
+  Value view = builder.create<UnrealizedConversionCastOp>(type, buffer(binding))->getResult(0);
+  Value first =
+      builder.create<arith::ShRUIOp>(index(at), builder.create<arith::ConstantIndexOp>(2));
+  Value place =
+      builder.create<arith::AddIOp>(first, builder.create<arith::ConstantIndexOp>(offset / 4));
+  Value loaded = builder.create<memref::LoadOp>(view, place);
+  for (int64_t i = 0; i < 4; ++i) {
+    Value element = builder.create<LLVM::ConstantOp>(builder.getI32IntegerAttr(i));
+    quad[i] = made(builder.create<LLVM::ExtractElementOp>(loaded, element));
+  }
+  return quad;
 }
 
 Val KernelBuilder::loadF32(uint32_t binding, Val at) { return asFloat(load(binding, at)); }

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
+#include <array>
 #include <utility>
 
 namespace llmir::compiler {
@@ -83,6 +84,11 @@ public:
 
   // ---- Memory ----
   Val load(uint32_t binding, Val index);
+  /// The word `offset` words behind `index`: neighbours share an address.
+  Val load(uint32_t binding, Val index, int64_t offset);
+  /// Four adjacent words; both numbers are multiples of 4, as is where the buffer begins.
+  using Quad = std::array<Val, 4>;
+  Quad loadQuad(uint32_t binding, Val index, int64_t offset);
   Val loadF32(uint32_t binding, Val index);
   void store(uint32_t binding, Val index, Val value); ///< i32 or f32
   /// Replaces the bits of `mask` in a word; other threads may change the others meanwhile.

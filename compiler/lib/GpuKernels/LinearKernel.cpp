@@ -14,7 +14,7 @@
 // Floats: four chains, acc[k % 4] = fma(w[k], a[k], acc[k % 4]).
 //
 //===----------------------------------------------------------------------===//
-#include "Kernels.h"
+#include "LinearKernel.h"
 #include "Panels.h"
 
 extern "C" {
@@ -63,7 +63,6 @@ private:
   void addColumns(Val quad, Vals &chains);
   Vals sumSlices();
   Vals sumSpread();
-  void finish(uint32_t token, Val gate, Val up);
 
   KernelBuilder &k;
   const llmir_linear_params_t &p;
@@ -228,21 +227,6 @@ Vals Linear::sumSpread() {
   return sums;
 }
 
-/// Stores one output; `up` is set if there is a gate.
-void Linear::finish(uint32_t token, Val value, Val up) {
-  Val row = outputPanel * 16 + lane;
-  Val place = k.rowBase(3, tokens[token]) + row + p.out_column;
-  if (p.flags & LLMIR_LINEAR_BIAS)
-    value = value + k.loadF32(2, k.rowBase(2) + row);
-  if (p.gate != LLMIR_GATE_NONE)
-    value = k.gate(value, p.gate) * up;
-  if (p.soft_cap != 0)
-    value = k.softCap(value, p.soft_cap);
-  if (p.flags & LLMIR_LINEAR_ADD)
-    value = value + k.loadF32(3, place);
-  k.store(3, place, value);
-}
-
 void Linear::build() {
   place();
   Vals sums = shape.spread ? sumSpread() : sumSlices();
@@ -250,8 +234,10 @@ void Linear::build() {
   if (shape.spread)
     isOutput = k.both(isOutput, slice == 0);
   for (uint32_t t = 0; t < shape.tokens; ++t)
-    k.when(k.both(isOutput, tokens[t] < rowCount),
-           [&] { finish(t, sums[at(0, t)], perOutput() == 2 ? sums[at(1, t)] : Val()); });
+    k.when(k.both(isOutput, tokens[t] < rowCount), [&] {
+      finishOutput(k, p, outputPanel * 16 + lane, tokens[t], sums[at(0, t)],
+                   perOutput() == 2 ? sums[at(1, t)] : Val());
+    });
 }
 
 void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const LinearShape &shape,
@@ -271,10 +257,29 @@ void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const Line
 
 } // namespace
 
+void finishOutput(KernelBuilder &k, const llmir_linear_params_t &p, Val row, Val token, Val value,
+                  Val up) {
+  Val place = k.rowBase(3, token) + row + p.out_column;
+  if (p.flags & LLMIR_LINEAR_BIAS)
+    value = value + k.loadF32(2, k.rowBase(2) + row);
+  if (p.gate != LLMIR_GATE_NONE)
+    value = k.gate(value, p.gate) * up;
+  if (p.soft_cap != 0)
+    value = k.softCap(value, p.soft_cap);
+  if (p.flags & LLMIR_LINEAR_ADD)
+    value = value + k.loadF32(3, place);
+  k.store(3, place, value);
+}
+
 void buildLinear(VariantFunctions &out, const llmir_linear_params_t &p) {
   const GpuTiles &tiles = gpuTiles(out.kernel.target());
-  addLinear(out, p, {tiles.slices, tiles.slices > 1, tiles.vectorPanels, 1}, 1);
-  addLinear(out, p, {tiles.slices, false, tiles.matrixPanels, tiles.matrixTokens}, tiles.matrixMin);
+  const bool takesQuads = llmir_layout_is_integer(p.layout) && tiles.quadSlices != 0;
+  const uint32_t slices = takesQuads ? tiles.quadSlices : tiles.slices;
+  if (takesQuads)
+    addLinearVector(out, p, slices);
+  else
+    addLinear(out, p, {slices, slices > 1, tiles.vectorPanels, 1}, 1);
+  addLinear(out, p, {slices, false, tiles.matrixPanels, tiles.matrixTokens}, tiles.matrixMin);
 }
 
 } // namespace llmir::compiler

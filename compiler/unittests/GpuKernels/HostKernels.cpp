@@ -126,6 +126,10 @@ void HostFunction::replaceOps(func::FuncOp function, Value thread, Value groupX,
       builder.create<LLVM::CallOp>(loc, barrierType, ValueRange{barrier, executor});
     } else if (isa<gpu::ReturnOp>(op)) {
       builder.create<func::ReturnOp>(loc);
+    } else if (auto view = dyn_cast<UnrealizedConversionCastOp>(op)) {
+      auto old = cast<MemRefType>(view.getResult(0).getType());
+      view.getResult(0).setType(MemRefType::get(old.getShape(), old.getElementType()));
+      return;
     } else {
       return;
     }

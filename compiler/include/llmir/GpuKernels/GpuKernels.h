@@ -24,11 +24,12 @@ struct GpuTarget {
 
 /// Tiles of one class of devices: the one table of what kernels are tuned by.
 struct GpuTiles {
-  uint32_t slices;           ///< parts of the columns that a matrix product sums apart
-  uint32_t vectorPanels;     ///< output panels of a workgroup
-  uint32_t matrixPanels;     ///< with many tokens; threads are sixteen times that
-  uint32_t matrixTokens;     ///< tokens that a thread takes then
-  uint32_t matrixMin;        ///< tokens from which that is used
+  uint32_t slices;       ///< parts of the columns that a matrix product sums apart
+  uint32_t quadSlices;   ///< the same of integers, where a thread takes four rows; 0: it does not
+  uint32_t vectorPanels; ///< output panels of a workgroup
+  uint32_t matrixPanels; ///< with many tokens; threads are sixteen times that
+  uint32_t matrixTokens; ///< tokens that a thread takes then
+  uint32_t matrixMin;    ///< tokens from which that is used
   uint32_t attentionThreads; ///< of a workgroup for one query head of one token
   uint32_t largestThreads;   ///< of a workgroup for one row of logits; a power of two
 };

@@ -1,0 +1,18 @@
+//===- LinearKernel.h - What the matrix products share --------------------===//
+#ifndef LLMIR_LIB_GPUKERNELS_LINEARKERNEL_H
+#define LLMIR_LIB_GPUKERNELS_LINEARKERNEL_H
+
+#include "Kernels.h"
+
+namespace llmir::compiler {
+
+/// Stores output `row` of `token` from its sum; `up` is set if there is a gate.
+void finishOutput(KernelBuilder &k, const llmir_linear_params_t &p, Val row, Val token, Val value,
+                  Val up);
+
+/// Adds a function for one token and integer weights, whose columns are cut into `slices`.
+void addLinearVector(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices);
+
+} // namespace llmir::compiler
+
+#endif // LLMIR_LIB_GPUKERNELS_LINEARKERNEL_H
