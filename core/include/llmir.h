@@ -685,7 +685,8 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_session_reuse(llmir_session_t* s
                                                               llmir_error_t* error);
 
 /* Logits of the last token fed: f32 [vocab_count], valid until the next call that feeds, generates,
- * truncates or destroys. NULL if there are none. Since 0.1. */
+ * truncates or destroys. A GPU keeps them until they are asked for. NULL if there are none, or a
+ * pass that failed has overwritten them. Since 0.1. */
 LLMIR_API const float* llmir_session_logits(const llmir_session_t* session);
 
 /* One item of a batch: tokens fed to one session. */

@@ -61,6 +61,14 @@ class Tokens(SameTokens, unittest.TestCase):
     def there(self, bundle, prompt, *more):
         return on_gpu(bundle, prompt, *more)
 
+    @unittest.skipUnless(TARGET == "cuda", "tensor cores of CUDA")
+    def test_tensor_cores_give_the_same(self):
+        long = "once upon a time there was " * 10
+        for chip, code in ((75, "7.5"), (86, "8.0"), (90, "8.0")):
+            found = on_gpu(BUNDLE, long, FAKE_DRIVER_CHIP=chip)
+            self.assertIn(f"PTX for {code}", found.stderr)
+            self.assertEqual(found.stdout, chat(BUNDLE, "cpu", long).stdout)
+
 
 class Machines(unittest.TestCase):
     """`auto` runs on the processor and says why; asking for the device is an error with the same reason."""

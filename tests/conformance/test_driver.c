@@ -447,7 +447,7 @@ static void test_driver_greedy_token_moves_four_bytes(void** state) {
     const driver_fixture_t* fixture = *state;
     const fake_control_t* control = fixture->control;
     llmir_sampler_options_t sampler = LLMIR_SAMPLER_OPTIONS_INIT;
-    llmir_model_info_t info = LLMIR_MODEL_INFO_INIT;
+    llmir_model_info_t info = {.struct_size = sizeof info};
     int32_t tokens[ANSWER_TOKENS];
     loaded_t loaded;
     llmir_piece_t piece;
@@ -456,7 +456,7 @@ static void test_driver_greedy_token_moves_four_bytes(void** state) {
     }
     assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
                   LLMIR_STATUS_OK);
-    assert_status(llmir_model_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_model_get_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
     const uint64_t row_bytes = info.vocab_count * 4u;
     uint64_t before = control->read_bytes;
     assert_status(answer(&loaded, tokens, &assert_status_error), LLMIR_STATUS_OK);
@@ -488,7 +488,7 @@ static void test_driver_logits_outlive_the_pass_of_another_session(void** state)
     const driver_fixture_t* fixture = *state;
     static const int32_t first[] = {1, 2, 3}, second[] = {4, 5, 6, 7};
     llmir_pool_options_t options = LLMIR_POOL_OPTIONS_INIT;
-    llmir_model_info_t info = LLMIR_MODEL_INFO_INIT;
+    llmir_model_info_t info = {.struct_size = sizeof info};
     llmir_pool_t* pool = NULL;
     llmir_session_t* sessions[2];
     llmir_piece_t piece;
@@ -497,7 +497,7 @@ static void test_driver_logits_outlive_the_pass_of_another_session(void** state)
     options.context_tokens = 256;
     assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
                   LLMIR_STATUS_OK);
-    assert_status(llmir_model_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_model_get_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
     assert_in_range(info.vocab_count, 1, 4096);
     assert_status(llmir_pool_create(loaded.model, &options, &pool, &assert_status_error),
                   LLMIR_STATUS_OK);
@@ -526,7 +526,7 @@ static void test_driver_logits_outlive_the_pass_of_another_session(void** state)
 /* A pass that was stopped has overwritten the logits; the token that they meant is known. */
 static void test_driver_stopped_pass_keeps_the_token(void** state) {
     const driver_fixture_t* fixture = *state;
-    llmir_model_info_t info = LLMIR_MODEL_INFO_INIT;
+    llmir_model_info_t info = {.struct_size = sizeof info};
     int32_t ids[LONG_TOKENS];
     llmir_thread_t thread;
     llmir_piece_t piece;
@@ -536,7 +536,7 @@ static void test_driver_stopped_pass_keeps_the_token(void** state) {
                   LLMIR_STATUS_OK);
     assert_status(llmir_session_feed(loaded.session, ids, 5, &assert_status_error),
                   LLMIR_STATUS_OK);
-    assert_status(llmir_model_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
+    assert_status(llmir_model_get_info(loaded.model, &info, &assert_status_error), LLMIR_STATUS_OK);
     const int32_t expected = largest_of(llmir_session_logits(loaded.session), info.vocab_count);
     llmir_session_reset(loaded.session);
     assert_status(llmir_session_feed(loaded.session, ids, 5, &assert_status_error),

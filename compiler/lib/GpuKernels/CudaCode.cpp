@@ -1,7 +1,7 @@
 //===- CudaCode.cpp - GPU kernels to PTX ----------------------------------===//
 //
-// gpu.module -> NVVM -> LLVM IR -> PTX for sm_75, which newer devices compile for themselves. A
-// kernel's parameters are those of BareKernels.h.
+// gpu.module -> NVVM -> LLVM IR -> PTX for sm_75, and for sm_80 with tensor cores, which newer
+// devices compile for themselves. A kernel's parameters are those of BareKernels.h.
 //
 //===----------------------------------------------------------------------===//
 #include "BareKernels.h"
@@ -29,6 +29,9 @@ using namespace mlir;
 
 namespace llmir::compiler {
 namespace {
+
+/// From which products of bytes have m16n8k32: the level of the second module.
+constexpr uint32_t tensorLevel = 80;
 
 llvm::Error failure(const char *what) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), "PTX: %s", what);
@@ -89,7 +92,14 @@ GpuTarget bareTarget(uint32_t pageTokens) {
   return target;
 }
 
-llvm::Expected<std::string> lowerToPtx(ModuleOp module) {
+GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens) {
+  GpuTarget target = bareTarget(pageTokens);
+  if (code.target == LLMIR_SECTION_TARGET_CUDA && code.level >= tensorLevel)
+    target.tensorCores = TensorCores::Emulated;
+  return target;
+}
+
+llvm::Expected<std::string> lowerToPtx(ModuleOp module, uint32_t level) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
@@ -105,37 +115,57 @@ llvm::Expected<std::string> lowerToPtx(ModuleOp module) {
   if (failed(lowerToNvvm(module)))
     return failure("an operation has no lowering");
   initializeTarget();
-  auto text = emitDeviceModule(
-      *module.getOps<gpu::GPUModuleOp>().begin(),
-      {"nvptx64-nvidia-cuda", "sm_75", "+ptx64", llvm::CodeGenFileType::AssemblyFile});
+  auto text = emitDeviceModule(*module.getOps<gpu::GPUModuleOp>().begin(),
+                               {"nvptx64-nvidia-cuda", level >= tensorLevel ? "sm_80" : "sm_75",
+                                level >= tensorLevel ? "+ptx70" : "+ptx64",
+                                llvm::CodeGenFileType::AssemblyFile});
   if (!text)
     return text.takeError();
   return std::string(text->begin(), text->end());
 }
 
-llvm::Expected<GpuCode> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
-                                        const GpuCodeOptions &options) {
+namespace {
+
+llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
+                                     const GpuCodeOptions &options, uint32_t level) {
   const auto start = std::chrono::steady_clock::now();
   DialectRegistry registry;
   registerGpuDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  auto functions = appendGpuKernels(*module, variants, bareTarget(options.pageTokens));
+  GpuTarget target = bareTarget(options.pageTokens);
+  if (level >= tensorLevel)
+    target.tensorCores = TensorCores::Instructions;
+  auto functions = appendGpuKernels(*module, variants, target);
   if (!functions)
     return functions.takeError();
-  auto text = lowerToPtx(*module);
+  auto text = lowerToPtx(*module, level);
   if (!text)
     return text.takeError();
   GpuCode code;
   code.target = LLMIR_SECTION_TARGET_CUDA;
-  code.level = 75;
+  code.level = level;
   code.binary.assign(text->begin(), text->end());
   code.binary.push_back(0); // drivers take a string
   code.section = makeGpuSection(*functions, code.binary, options);
   code.functions = static_cast<uint32_t>(functions->functions.size());
   code.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return std::move(code);
+}
+
+} // namespace
+
+llvm::Expected<std::vector<GpuCode>> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
+                                                     const GpuCodeOptions &options) {
+  std::vector<GpuCode> codes;
+  for (uint32_t level : {75u, tensorLevel}) {
+    auto code = compileLevel(variants, options, level);
+    if (!code)
+      return code.takeError();
+    codes.push_back(std::move(*code));
+  }
+  return codes;
 }
 
 } // namespace llmir::compiler

@@ -24,14 +24,14 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   // A software device runs a workgroup on one core, so it wants work for each thread; a parallel
   // one wants threads, and few tokens leave it too few without slices.
   static const GpuTiles software = {
-      /*slices=*/1,         /*quadSlices=*/0, /*vectorPanels=*/4,
-      /*matrixPanels=*/4,
-      /*matrixTokens=*/4,   /*matrixMin=*/2,  /*attentionThreads=*/32,
+      /*slices=*/1,         /*quadSlices=*/0,   /*vectorPanels=*/4,
+      /*matrixPanels=*/4,   /*matrixTokens=*/4, /*matrixMin=*/2,
+      /*tensorTiles=*/0,    /*tensorWarps=*/0,  /*attentionThreads=*/32,
       /*largestThreads=*/32};
   static const GpuTiles parallel = {
-      /*slices=*/8,          /*quadSlices=*/32, /*vectorPanels=*/1,
-      /*matrixPanels=*/4,
-      /*matrixTokens=*/8,    /*matrixMin=*/5,   /*attentionThreads=*/128,
+      /*slices=*/8,          /*quadSlices=*/32,  /*vectorPanels=*/1,
+      /*matrixPanels=*/4,    /*matrixTokens=*/8, /*matrixMin=*/5,
+      /*tensorTiles=*/4,     /*tensorWarps=*/4,  /*attentionThreads=*/128,
       /*largestThreads=*/128};
   return target.isSoftware ? software : parallel;
 }

@@ -13,6 +13,9 @@ void finishOutput(KernelBuilder &k, const llmir_linear_params_t &p, Val row, Val
 /// Adds a function for one token and integer weights, whose columns are cut into `slices`.
 void addLinearVector(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices);
 
+/// Adds a function for many tokens and integer weights, on tensor cores.
+void addLinearTensor(VariantFunctions &out, const llmir_linear_params_t &p);
+
 } // namespace llmir::compiler
 
 #endif // LLMIR_LIB_GPUKERNELS_LINEARKERNEL_H

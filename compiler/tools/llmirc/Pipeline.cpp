@@ -164,10 +164,11 @@ Error Compilation::addGpuCode() {
     report.gpuCodes = std::move(*codes);
   }
   if (options.cuda) {
-    auto code = compileCudaCode(program.variants, codeOptions);
-    if (!code)
-      return code.takeError();
-    report.gpuCodes.push_back(std::move(*code));
+    auto codes = compileCudaCode(program.variants, codeOptions);
+    if (!codes)
+      return codes.takeError();
+    for (GpuCode &code : *codes)
+      report.gpuCodes.push_back(std::move(code));
   }
   if (options.hip) {
     auto codes = compileHipCode(program.variants, codeOptions);

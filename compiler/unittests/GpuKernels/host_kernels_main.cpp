@@ -13,6 +13,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <cstring>
+#include <map>
 
 using namespace llmir::compiler;
 
@@ -73,7 +74,8 @@ llvm::Expected<std::vector<GpuCode>> compileAll(llvm::ArrayRef<KernelVariant> va
   auto cuda = compileCudaCode(variants, options);
   if (!cuda)
     return cuda.takeError();
-  codes->push_back(std::move(*cuda));
+  for (GpuCode &code : *cuda)
+    codes->push_back(std::move(code));
   auto vulkan = compileVulkanCode(variants, options);
   if (!vulkan)
     return vulkan.takeError();
@@ -94,9 +96,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
   auto codes = compileAll(variants, options);
   if (!codes)
     return codes.takeError();
-  auto object = compileHostKernels(variants, bareTarget(options.pageTokens));
-  if (!object)
-    return object.takeError();
+  std::map<TensorCores, std::vector<uint8_t>> objects; // by what the kernels differ in
   unsigned count = 0;
   for (const GpuCode &code : *codes) {
     llvm::StringRef section = bundle.section(LLMIR_SECTION_CODE, code.target, code.level);
@@ -105,7 +105,15 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
       continue;
     if (!section.ends_with(binary))
       return failure("the bundle's code is not what its variants give");
-    if (llvm::Error error = writeHostKernels(*object, code, folder))
+    const GpuTarget target = standInTarget(code, options.pageTokens);
+    std::vector<uint8_t> &object = objects[target.tensorCores];
+    if (object.empty()) {
+      auto made = compileHostKernels(variants, target);
+      if (!made)
+        return made.takeError();
+      object = std::move(*made);
+    }
+    if (llvm::Error error = writeHostKernels(object, code, folder))
       return error;
     ++count;
   }

@@ -163,15 +163,27 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
   auto hip = compileHipChip({kernelCase.variant}, options, 0x1100);
   if (!hip)
     return hip.takeError();
-  auto object = compileHostKernels({kernelCase.variant}, bareTarget(options.pageTokens));
-  if (!object)
-    return object.takeError();
-  codes->push_back(std::move(*cuda));
+  for (GpuCode &code : *cuda)
+    codes->push_back(std::move(code));
   codes->push_back(std::move(*hip));
-  for (const GpuCode &code : *codes)
-    if (hasTilesOfHost(code))
-      if (llvm::Error error = writeHostKernels(*object, code, folder + "/kernels"))
-        return std::move(error);
+  std::vector<uint8_t> object;
+  TensorCores made = TensorCores::None;
+  for (const GpuCode &code : *codes) {
+    if (!hasTilesOfHost(code))
+      continue;
+    const GpuTarget target = standInTarget(code, options.pageTokens);
+    // Only matrix products differ by tensor cores.
+    const bool differs = kernelCase.variant.kernel == LLMIR_KERNEL_LINEAR;
+    if (object.empty() || (differs && target.tensorCores != made)) {
+      auto compiled = compileHostKernels({kernelCase.variant}, target);
+      if (!compiled)
+        return compiled.takeError();
+      object = std::move(*compiled);
+      made = target.tensorCores;
+    }
+    if (llvm::Error error = writeHostKernels(object, code, folder + "/kernels"))
+      return std::move(error);
+  }
   return codes;
 }
 

@@ -65,7 +65,7 @@ static int check_parameters(const char* list, const char* end, const char* name)
     uint32_t index = 0;
     for (const char* p = strstr(list, ".param "); p != NULL && p < end;
          p = strstr(p + 1, ".param ")) {
-        const int bits = strncmp(p, ".param .u64", 11) == 0   ? 64
+        const int bits = strncmp(p, ".param .u64", 11) == 0 ? 64
                          : strncmp(p, ".param .u32", 11) == 0 ? 32
                                                               : 0;
         const size_t bytes = (size_t)bits / 8u;
@@ -106,10 +106,12 @@ static int describe(const fake_object_t* module, const char* name, fake_object_t
     }
     const char* threads = strstr(begin, ".maxntid ");
     const char* barrier = strstr(begin, "bar.sync");
+    const char* tiles = strstr(begin, "mma.sync"); /* the stand-in needs barriers for them */
     function->threads_max = threads != NULL && threads < body_end
                                 ? (uint32_t)strtoul(threads + strlen(".maxntid "), NULL, 10)
                                 : 1024u;
-    function->has_barrier = barrier != NULL && barrier < body_end;
+    function->has_barrier =
+        (barrier != NULL && barrier < body_end) || (tiles != NULL && tiles < body_end);
     return 0;
 }
 

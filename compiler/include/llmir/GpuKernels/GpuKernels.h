@@ -13,13 +13,21 @@
 
 namespace llmir::compiler {
 
+/// Products of tiles of bytes, m16n8k32.
+enum class TensorCores {
+  None,
+  Instructions, ///< mma.sync of sm_80 and newer
+  Emulated,     ///< the same by memory of the workgroup: where a processor stands in for a GPU
+};
+
 /// What kernels are generated for.
 struct GpuTarget {
   bool dot4 = false;        ///< llmir_gpu.dot4 is one instruction
   bool halfFloats = false;  ///< f16 and i16 values
   bool staticSizes = false; ///< buffers are static memrefs: for targets with bare pointers
   bool isSoftware = false;  ///< the device is a program on a processor
-  uint32_t pageTokens = 0;  ///< of the plan: positions of a KV page
+  TensorCores tensorCores = TensorCores::None;
+  uint32_t pageTokens = 0; ///< of the plan: positions of a KV page
 };
 
 /// Tiles of one class of devices: the one table of what kernels are tuned by.
@@ -30,6 +38,8 @@ struct GpuTiles {
   uint32_t matrixPanels; ///< with many tokens; threads are sixteen times that
   uint32_t matrixTokens; ///< tokens that a thread takes then
   uint32_t matrixMin;    ///< tokens from which that is used
+  uint32_t tensorTiles;  ///< of eight tokens that a warp takes on tensor cores
+  uint32_t tensorWarps;  ///< of a workgroup then; each takes an output panel
   uint32_t attentionThreads; ///< of a workgroup for one query head of one token
   uint32_t largestThreads;   ///< of a workgroup for one row of logits; a power of two
 };
@@ -76,12 +86,15 @@ llvm::Error lowerToSpirv(mlir::ModuleOp module, const GpuTarget &target);
 /// What kernels with addresses as parameters are generated for: CUDA and HIP.
 GpuTarget bareTarget(uint32_t pageTokens);
 
-/// Lowers the kernels of `module` in place and returns them as PTX for sm_75.
-llvm::Expected<std::string> lowerToPtx(mlir::ModuleOp module);
+/// Lowers the kernels of `module` in place and returns them as PTX for sm_75 or sm_80.
+llvm::Expected<std::string> lowerToPtx(mlir::ModuleOp module, uint32_t level);
 
-/// PTX, which the driver compiles for the device.
-llvm::Expected<GpuCode> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
-                                        const GpuCodeOptions &options);
+/// PTX, which the driver compiles for the device: one without and one with tensor cores.
+llvm::Expected<std::vector<GpuCode>> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
+                                                     const GpuCodeOptions &options);
+
+/// The target of a stand-in for the kernels of a code for CUDA or HIP.
+GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens);
 
 /// The code object of one of AMD's chips: 0x90a is gfx90a.
 llvm::Expected<GpuCode> compileHipChip(llvm::ArrayRef<KernelVariant> variants,
