@@ -523,7 +523,7 @@ static void test_driver_logits_outlive_the_pass_of_another_session(void** state)
     assert_clean(fixture->control);
 }
 
-/* A pass that was stopped has overwritten the logits; the token that they meant is known. */
+/* A pass that was stopped has written over the logits; the token that they meant is known. */
 static void test_driver_stopped_pass_keeps_the_token(void** state) {
     const driver_fixture_t* fixture = *state;
     llmir_model_info_t info = {.struct_size = sizeof info};
@@ -548,7 +548,6 @@ static void test_driver_stopped_pass_keeps_the_token(void** state) {
     llmir_thread_join(&thread);
     assert_int_equal(status, LLMIR_STATUS_CANCELLED);
     llmir_session_clear_cancel(loaded.session);
-    assert_null(llmir_session_logits(loaded.session));
     assert_status(llmir_session_next(loaded.session, &piece, &assert_status_error),
                   LLMIR_STATUS_OK);
     assert_int_equal(piece.token, expected);
