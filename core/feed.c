@@ -208,11 +208,12 @@ static llmir_status_t submit(const feed_pass_t* pass,
     llmir_pool_t* pool = pass->pool;
     const llmir_model_t* model = pool->model;
     llmir_trace_t trace = llmir_trace_begin(model->runtime, &model->plan, batch);
-    const llmir_stage_pass_t stage_pass = {.batch = batch,
-                                           .cancel = cancel,
-                                           .deadline = pass_deadline(pass),
-                                           .trace = &trace,
-                                           .largest = wants_largest(pass) ? pool->largest : NULL};
+    const llmir_stage_pass_t stage_pass = {
+        .batch = batch,
+        .cancel = cancel,
+        .deadline = pass_deadline(pass),
+        .trace = &trace,
+        .largest = LLMIR_HAS_DEVICES && wants_largest(pass) ? pool->largest : NULL};
     llmir_trace_pass(&trace, LLMIR_TRACE_BEGIN);
     const llmir_status_t status = llmir_stages_run(
         model->stages, pool->memory, llmir_model_stage_count(model), &stage_pass, error);
@@ -249,7 +250,8 @@ static llmir_status_t read_logits(const feed_pass_t* pass,
                                   uint32_t* inout_row,
                                   llmir_error_t* error) {
     const llmir_feed_t* feed = &pass->feeds[index];
-    const int may_wait = feed->all_logits == NULL && llmir_logits_are_plain(feed->session);
+    const int may_wait =
+        LLMIR_HAS_DEVICES && feed->all_logits == NULL && llmir_logits_are_plain(feed->session);
     const uint32_t vocab = pass->pool->model->record->vocab_count;
     const size_t rows = output_rows_of(pass, index);
     for (size_t i = 0; i < rows; ++i, ++*inout_row) {
@@ -305,7 +307,9 @@ static llmir_status_t run_pass(const feed_pass_t* pass, llmir_error_t* error) {
     if (pass->pool->device_lost) {
         return llmir_fail(error, LLMIR_STATUS_DEVICE_LOST, "feed: the device failed before");
     }
-    LLMIR_TRY(llmir_logits_keep(pass->pool, pass->feeds, pass->row_feeds, error));
+    if (LLMIR_HAS_DEVICES) {
+        LLMIR_TRY(llmir_logits_keep(pass->pool, pass->feeds, pass->row_feeds, error));
+    }
     const llmir_batch_t batch = build_batch(pass);
     LLMIR_TRY(run_batch(pass, &batch, error));
     for (size_t i = 0; i < pass->feed_count; ++i) {

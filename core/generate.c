@@ -39,11 +39,13 @@ static llmir_status_t apply_grammar(llmir_session_t* session,
 
 static llmir_status_t sample(llmir_session_t* session, int32_t* out_token, llmir_error_t* error) {
     llmir_pool_t* pool = session->pool;
-    if (session->logits_row != 0 && llmir_logits_are_plain(session)) {
+    if (LLMIR_HAS_DEVICES && session->logits_row != 0 && llmir_logits_are_plain(session)) {
         *out_token = session->largest;
         return LLMIR_STATUS_OK;
     }
-    LLMIR_TRY(llmir_logits_load(session, error));
+    if (LLMIR_HAS_DEVICES) {
+        LLMIR_TRY(llmir_logits_load(session, error));
+    }
     const llmir_sampler_input_t input = {
         .allowed = session->grammar != NULL ? pool->allowed : NULL,
         .logits = session->logits,

@@ -64,12 +64,14 @@ llmir_status_t llmir_logits_take(llmir_session_t* session,
                                  uint32_t row,
                                  int may_wait,
                                  llmir_error_t* error) {
-    const uint32_t largest = session->pool->largest[row];
-    if (may_wait && largest < session->pool->model->record->vocab_count) {
-        session->largest = (int32_t)largest;
-        session->logits_row = row + 1u;
-        return LLMIR_STATUS_OK;
+    if (LLMIR_HAS_DEVICES) {
+        const uint32_t largest = may_wait ? session->pool->largest[row] : UINT32_MAX;
+        session->logits_row = 0;
+        if (largest < session->pool->model->record->vocab_count) {
+            session->largest = (int32_t)largest;
+            session->logits_row = row + 1u;
+            return LLMIR_STATUS_OK;
+        }
     }
-    session->logits_row = 0;
     return llmir_logits_read(session->pool, row, session->logits, error);
 }

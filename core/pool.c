@@ -92,7 +92,9 @@ static void place_scratch(llmir_pool_t* pool) {
     pool->positions = (void*)(arena + layout->positions.offset);
     pool->token_sequence = (void*)(arena + layout->token_sequence.offset);
     pool->output_indices = (void*)(arena + layout->output_indices.offset);
-    pool->largest = (void*)(arena + layout->largest.offset);
+    if (LLMIR_HAS_DEVICES) {
+        pool->largest = (void*)(arena + layout->largest.offset);
+    }
     pool->batch_tables = (void*)(arena + layout->batch_tables.offset);
     pool->batch_windows = (void*)(arena + layout->batch_windows.offset);
     pool->candidates = (void*)(arena + layout->candidates.offset);

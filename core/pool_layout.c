@@ -148,7 +148,9 @@ static void lay_out_state(const llmir_model_t* model, llmir_pool_layout_t* layou
     layout->positions = llmir_arena_append(cursor, layout->chunk_tokens, sizeof(int32_t));
     layout->token_sequence = llmir_arena_append(cursor, layout->chunk_tokens, sizeof(uint32_t));
     layout->output_indices = llmir_arena_append(cursor, layout->output_rows, sizeof(uint32_t));
-    layout->largest = llmir_arena_append(cursor, layout->output_rows, sizeof(uint32_t));
+    if (LLMIR_HAS_DEVICES) {
+        layout->largest = llmir_arena_append(cursor, layout->output_rows, sizeof(uint32_t));
+    }
     layout->batch_tables = llmir_arena_append(
         cursor, (uint64_t)sessions * layout->page_table_stride, sizeof(uint32_t));
     layout->batch_windows = llmir_arena_append(

@@ -219,8 +219,10 @@ static void copy_session(const llmir_session_t* parent, llmir_session_t* child) 
     child->uncomputed = parent->uncomputed;
     memcpy(child->roll_ids, parent->roll_ids, parent->uncomputed * sizeof(*child->roll_ids));
     child->has_logits = parent->has_logits;
-    child->logits_row = parent->logits_row;
-    child->largest = parent->largest;
+    if (LLMIR_HAS_DEVICES) {
+        child->logits_row = parent->logits_row;
+        child->largest = parent->largest;
+    }
     if (parent->has_logits) {
         memcpy(child->logits, parent->logits,
                pool->model->record->vocab_count * sizeof(*child->logits));
@@ -303,7 +305,8 @@ uint32_t llmir_session_position(const llmir_session_t* session) {
 
 const float* llmir_session_logits(const llmir_session_t* session) {
     if (session == NULL || !session->has_logits ||
-        llmir_logits_load((llmir_session_t*)session, NULL) != LLMIR_STATUS_OK) {
+        (LLMIR_HAS_DEVICES &&
+         llmir_logits_load((llmir_session_t*)session, NULL) != LLMIR_STATUS_OK)) {
         return NULL; /* loading changes where they are, not what */
     }
     return session->logits;

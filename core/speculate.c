@@ -168,7 +168,7 @@ static llmir_status_t follow(const llmir_session_t* session, int32_t token) {
 static int32_t likeliest(const llmir_session_t* session) {
     const uint32_t vocab = session->pool->model->record->vocab_count;
     uint32_t best = 0;
-    if (session->logits_row != 0) {
+    if (LLMIR_HAS_DEVICES && session->logits_row != 0) {
         return session->largest;
     }
     for (uint32_t i = 1; i < vocab; ++i) {

@@ -67,7 +67,7 @@ llmir_status_t llmir_stages_run(const llmir_stage_t* stages,
         submission.kv = memory[i].kv;
         submission.slot_offsets = memory[i].slot_offsets;
         submission.batch_offset = memory[i].batch_offset;
-        submission.largest = i + 1u == stage_count ? pass->largest : NULL;
+        submission.largest = LLMIR_HAS_DEVICES && i + 1u == stage_count ? pass->largest : NULL;
         if (pass->trace != NULL) {
             pass->trace->first_dispatch = stages[i].first_dispatch;
         }
