@@ -37,14 +37,10 @@ static llmir_status_t apply_grammar(llmir_session_t* session,
                             "next: no token of the vocabulary can continue the grammar's text");
 }
 
-static llmir_status_t sample(llmir_session_t* session, int32_t* out_token, llmir_error_t* error) {
+static int32_t sample(llmir_session_t* session) {
     llmir_pool_t* pool = session->pool;
-    if (LLMIR_HAS_DEVICES && session->logits_row != 0 && llmir_logits_are_plain(session)) {
-        *out_token = session->largest;
-        return LLMIR_STATUS_OK;
-    }
-    if (LLMIR_HAS_DEVICES) {
-        LLMIR_TRY(llmir_logits_load(session, error));
+    if (LLMIR_HAS_DEVICES && session->logits_row != 0) {
+        return session->largest;
     }
     const llmir_sampler_input_t input = {
         .allowed = session->grammar != NULL ? pool->allowed : NULL,
@@ -55,8 +51,7 @@ static llmir_status_t sample(llmir_session_t* session, int32_t* out_token, llmir
         .candidates = pool->candidates,
         .marks = pool->marks,
     };
-    *out_token = llmir_sampler_draw(&session->sampler, &input);
-    return LLMIR_STATUS_OK;
+    return llmir_sampler_draw(&session->sampler, &input);
 }
 
 void llmir_session_fill_piece(llmir_session_t* session, int32_t token, llmir_piece_t* out_piece) {
@@ -110,8 +105,10 @@ llmir_status_t llmir_session_sample(llmir_session_t* session,
         session->finish = LLMIR_FINISH_END;
         return LLMIR_STATUS_OK;
     }
-    int32_t token = -1;
-    LLMIR_TRY(sample(session, &token, error));
+    if (LLMIR_HAS_DEVICES) {
+        LLMIR_TRY(llmir_logits_need(session, error));
+    }
+    const int32_t token = sample(session);
     note_logprobs(session, token);
     if (tokenizer != NULL && llmir_tokenizer_is_end(tokenizer, token) &&
         !(session->flags & LLMIR_SESSION_IGNORE_END)) {

@@ -2,7 +2,8 @@
 #include "core/logits.h"
 
 int llmir_logits_are_plain(const llmir_session_t* session) {
-    return session->grammar == NULL && (session->flags & LLMIR_SESSION_LOGPROBS) == 0 &&
+    return LLMIR_HAS_DEVICES && session->grammar == NULL &&
+           (session->flags & LLMIR_SESSION_LOGPROBS) == 0 &&
            llmir_sampler_is_plain(&session->sampler);
 }
 
@@ -21,7 +22,7 @@ llmir_status_t llmir_logits_read(const llmir_pool_t* pool,
 }
 
 llmir_status_t llmir_logits_load(llmir_session_t* session, llmir_error_t* error) {
-    const uint32_t row = session->logits_row;
+    const uint32_t row = LLMIR_HAS_DEVICES ? session->logits_row : 0u;
     if (row == LLMIR_LOGITS_LOST) {
         return llmir_fail(error, LLMIR_STATUS_INVALID_ARGUMENT,
                           "logits: a pass that failed has overwritten them; feed tokens");
@@ -31,6 +32,11 @@ llmir_status_t llmir_logits_load(llmir_session_t* session, llmir_error_t* error)
     }
     session->logits_row = 0;
     return LLMIR_STATUS_OK;
+}
+
+llmir_status_t llmir_logits_need(llmir_session_t* session, llmir_error_t* error) {
+    return LLMIR_HAS_DEVICES && !llmir_logits_are_plain(session) ? llmir_logits_load(session, error)
+                                                                 : LLMIR_STATUS_OK;
 }
 
 static int is_among(const llmir_session_t* session, const llmir_feed_t* feeds, size_t feed_count) {
@@ -45,7 +51,7 @@ llmir_status_t llmir_logits_keep(llmir_pool_t* pool,
                                  const llmir_feed_t* feeds,
                                  size_t feed_count,
                                  llmir_error_t* error) {
-    for (uint32_t i = 0; i < pool->layout.session_count; ++i) {
+    for (uint32_t i = 0; LLMIR_HAS_DEVICES && i < pool->layout.session_count; ++i) {
         llmir_session_t* session = &pool->sessions[i];
         if (!session->in_use || session->logits_row == 0 ||
             session->logits_row == LLMIR_LOGITS_LOST) {

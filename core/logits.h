@@ -25,6 +25,10 @@ llmir_status_t llmir_logits_take(llmir_session_t* session,
                                  int may_wait,
                                  llmir_error_t* error);
 
+/* To be called before a token is sampled: loads the logits, unless the largest is all that counts.
+ */
+llmir_status_t llmir_logits_need(llmir_session_t* session, llmir_error_t* error);
+
 /* Makes session->logits what they are. Errors: those of reading; INVALID_ARGUMENT, if they are
  * lost. */
 llmir_status_t llmir_logits_load(llmir_session_t* session, llmir_error_t* error);
