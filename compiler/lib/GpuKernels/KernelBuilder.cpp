@@ -241,6 +241,13 @@ KernelBuilder::Vals KernelBuilder::loop(Val from, Val to, Val step, Vals state,
   Vals results;
   for (Value value : loop.getResults())
     results.push_back(made(value));
+  if (!gpuTarget.staticSizes) {
+    // MLIR 19 gives SPIR-V's loops a variable for each result, which only an iteration writes:
+    // where there is none it has what an earlier run of the same loop left.
+    Val runs = from < to;
+    for (auto [result, first] : llvm::zip_equal(results, state))
+      result = select(runs, result, first);
+  }
   return results;
 }
 
