@@ -264,7 +264,9 @@ static llmir_status_t make_stages(llmir_model_t* model,
 /* ---- What fits ---- */
 
 uint64_t llmir_split_weights(const llmir_stage_t* stage) {
-    uint64_t bytes = 0;
+    uint64_t bytes = stage->caps.section_target != LLMIR_SECTION_TARGET_CPU
+                         ? llmir_plan_scratch_bytes(&stage->plan)
+                         : 0u;
     for (uint32_t i = 0; i < stage->plan.record->tensor_count; ++i) {
         bytes += (stage->plan.tensors[i].record->data_bytes + (TENSOR_ALIGNMENT - 1u)) &
                  ~(uint64_t)(TENSOR_ALIGNMENT - 1u);

@@ -28,7 +28,7 @@ llmir_status_t llmir_split_fit(llmir_model_t* model,
                                llmir_error_t* reason,
                                llmir_error_t* error);
 
-/* Bytes of the weights of a stage in a device's memory. */
+/* Bytes of a stage's weights in a device's memory, and of what its program needs beside them. */
 uint64_t llmir_split_weights(const llmir_stage_t* stage);
 
 /* The processor, as a device of the runtime. */

@@ -82,6 +82,23 @@ typedef struct llmir_plan_view {
     const llmir_tensor_view_t* tensors; /* [record->tensor_count] */
 } llmir_plan_view_t;
 
+/* Bytes that a GPU's program takes beyond its tensors: what attention leaves between its parts
+ * (llmir_bundle.h: LLMIR_GPU_PARTS). */
+static inline uint64_t llmir_plan_scratch_bytes(const llmir_plan_view_t* plan) {
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < plan->record->dispatch_count; ++i) {
+        const llmir_plan_variant_t* variant = &plan->variants[plan->dispatches[i].variant];
+        if (variant->kernel == LLMIR_KERNEL_ATTENTION) {
+            const llmir_attention_params_t* p =
+                (const void*)(plan->section + variant->params.offset);
+            const uint64_t bytes = (uint64_t)p->q_heads * (p->head_dim + 2u) *
+                                   (LLMIR_GPU_SPLIT_ROWS * LLMIR_GPU_PARTS * 4u);
+            most = bytes > most ? bytes : most;
+        }
+    }
+    return most;
+}
+
 typedef struct llmir_program_options {
     const llmir_plan_view_t* plan; /* kept until the program is unloaded */
     const uint8_t*

@@ -708,9 +708,22 @@ typedef struct llmir_gpu_function {
     uint32_t rows_min;    /* of a dispatch, for which it is meant */
     uint32_t weight_rows; /* weight rows that a workgroup along x takes; 0: not a share of them */
     uint32_t kv_type;     /* llmir_kv_storage_t, LLMIR_GPU_ANY: no cache, or any */
-    uint32_t reserved;
-    uint32_t next; /* 1 + index of another function of the variant; 0: none */
+    uint32_t split;       /* 1 + index of a function that does it in parts, see below; 0: none */
+    uint32_t next;        /* 1 + index of another function of the variant; 0: none */
 } llmir_gpu_function_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_function_t, 32);
+
+/* Attention of few tokens over long contexts. The keys that a token sees lie in pieces, which begin
+ * at multiples of LLMIR_GPU_PIECE_KEYS; ceil(pieces / LLMIR_GPU_PARTS) of them, from its first one
+ * on, are a part. The function that `split` names has a grid of grid_x workgroups a part (part p of
+ * workgroup x is x / grid_x), at least as many parts as any token has, and leaves f32
+ * [row][grid_x][LLMIR_GPU_PARTS][2 + head_dim] in binding LLMIR_GPU_SCRATCH_BINDING; its own
+ * `split` names the function that makes the result of them. A batch of at most
+ * LLMIR_GPU_SPLIT_ROWS tokens may be run by these two, with the same bits. A runtime may
+ * ignore `split`. */
+#define LLMIR_GPU_PIECE_KEYS 256u
+#define LLMIR_GPU_PARTS 64u
+#define LLMIR_GPU_SPLIT_ROWS 8u
+#define LLMIR_GPU_SCRATCH_BINDING 5u
 
 #endif /* LLMIR_BUNDLE_H */

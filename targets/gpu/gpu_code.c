@@ -82,6 +82,26 @@ static llmir_status_t check_image(const uint8_t* data,
     return LLMIR_STATUS_OK;
 }
 
+/* What works in parts, and what joins them. */
+static llmir_status_t check_split(const llmir_gpu_code_t* code,
+                                  uint32_t index,
+                                  const llmir_gpu_function_t* function,
+                                  llmir_error_t* error) {
+    uint32_t join = 0;
+    if (function->split == 0) {
+        return LLMIR_STATUS_OK;
+    }
+    if (function->split <= code->function_count) {
+        join = llmir_gpu_code_function(code, function->split - 1u).split;
+    }
+    return function->split <= code->function_count && join <= code->function_count
+               ? LLMIR_STATUS_OK
+               : llmir_fail(error, LLMIR_STATUS_CORRUPT,
+                            "GPU image: function %" PRIu32 " is split by %" PRIu32 " and %" PRIu32
+                            " of %" PRIu32,
+                            index, function->split, join, code->function_count);
+}
+
 /* Chains go forward, so that they end. */
 static llmir_status_t check_functions(const llmir_gpu_code_t* code, llmir_error_t* error) {
     for (uint32_t i = 0; i < code->variant_count; ++i) {
@@ -102,6 +122,7 @@ static llmir_status_t check_functions(const llmir_gpu_code_t* code, llmir_error_
                               " rows, a grid of %" PRIu32 ", and goes on at %" PRIu32,
                               i, f.threads, f.rows, f.grid_x, f.next);
         }
+        LLMIR_TRY(check_split(code, i, &f, error));
     }
     return LLMIR_STATUS_OK;
 }

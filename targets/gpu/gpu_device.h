@@ -7,6 +7,7 @@
 
 #include "targets/gpu/gpu_code.h"
 #include "targets/gpu/gpu_driver.h"
+#include "targets/gpu/gpu_launch.h"
 #include "targets/gpu/gpu_plan.h"
 #include "targets/gpu/gpu_target.h"
 
@@ -48,7 +49,7 @@ typedef struct llmir_gpu_shape {
     uint64_t activations, kv; /* numbers of the buffers */
     uint64_t batch_offset;
     uint32_t token_count, sequence_count, output_count, kv_type, table_stride, has_windows;
-    uint32_t has_largest, reserved;
+    uint32_t has_largest, parts;
 } llmir_gpu_shape_t;
 
 /* The launches of a batch, recorded once for all batches of the shape. */

@@ -40,7 +40,13 @@ llmir_status_t llmir_gpu_place_tensors(const llmir_plan_view_t* plan,
         out_places[i] = (llmir_gpu_place_t){chunk, used};
         used += bytes;
     }
-    *out_chunk_count = used != 0 ? chunk + 1u : 0u;
+    chunk += used != 0;
+    const uint64_t scratch = llmir_plan_scratch_bytes(plan);
+    const int has_scratch =
+        scratch != 0 && scratch <= limits->chunk_bytes && scratch <= limits->binding_bytes;
+    out_places[plan->record->tensor_count] =
+        (llmir_gpu_place_t){has_scratch ? chunk : LLMIR_GPU_ANY, 0};
+    *out_chunk_count = chunk + (uint32_t)has_scratch;
     return LLMIR_STATUS_OK;
 }
 
@@ -48,6 +54,9 @@ uint64_t llmir_gpu_chunk_bytes(const llmir_plan_view_t* plan,
                                const llmir_gpu_place_t* places,
                                uint32_t chunk) {
     uint64_t end = 0;
+    if (places[plan->record->tensor_count].chunk == chunk) {
+        return llmir_plan_scratch_bytes(plan);
+    }
     for (uint32_t i = 0; i < plan->record->tensor_count; ++i) {
         if (places[i].chunk == chunk) {
             end = places[i].offset + align_up(plan->tensors[i].record->data_bytes);
@@ -148,6 +157,12 @@ static llmir_gpu_step_t make_step(const llmir_plan_view_t* plan,
     step.bindings[LLMIR_GPU_BATCH_BINDING].space = LLMIR_GPU_SPACE_ACTIVATIONS;
     for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
         bind_operand(plan, places, i, &step);
+    }
+    if (plan->variants[step.variant].kernel == LLMIR_KERNEL_ATTENTION &&
+        places[plan->record->tensor_count].chunk != LLMIR_GPU_ANY) {
+        step.bindings[LLMIR_GPU_SCRATCH_BINDING] =
+            (llmir_gpu_binding_t){LLMIR_GPU_SPACE_WEIGHTS, places[plan->record->tensor_count].chunk,
+                                  0, llmir_plan_scratch_bytes(plan)};
     }
     return step;
 }

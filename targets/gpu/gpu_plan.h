@@ -50,8 +50,10 @@ typedef struct llmir_gpu_step {
     llmir_gpu_binding_t bindings[LLMIR_GPU_BINDING_COUNT];
 } llmir_gpu_step_t;
 
-/* Places all tensors; *out_chunk_count chunks are needed. Errors: CAPACITY (a tensor is larger than
- * an allocation). */
+/* Places all tensors, and in a chunk of its own what attention leaves between its parts
+ * (LLMIR_GPU_SCRATCH_BINDING): out_places[tensor_count], whose chunk is LLMIR_GPU_ANY if there is
+ * none. *out_chunk_count chunks are needed, one more than there are tensors at most. Errors:
+ * CAPACITY (a tensor is larger than an allocation). */
 llmir_status_t llmir_gpu_place_tensors(const llmir_plan_view_t* plan,
                                        const llmir_gpu_limits_t* limits,
                                        llmir_gpu_place_t* out_places,

@@ -27,12 +27,12 @@ static llmir_status_t allocate_program(llmir_gpu_device_t* device,
     size_t cursor = sizeof(llmir_gpu_program_t);
     void* block = NULL;
     LLMIR_TRY(llmir_gpu_make_steps(plan, &device->limits, NULL, NULL, &step_count, error));
-    const uint32_t tensors = plan->record->tensor_count;
+    const uint64_t tensors = plan->record->tensor_count;
     const uint64_t slot_count = plan->record->slot_count;
     const uint64_t layer_count = plan->record->kv_layer_count;
-    /* There are never more chunks than tensors. */
-    if (!append(&cursor, tensors, sizeof(llmir_gpu_place_t), &places) ||
-        !append(&cursor, tensors, sizeof(uint64_t), &chunks) ||
+    /* There are never more chunks than tensors and the scratch memory. */
+    if (!append(&cursor, tensors + 1u, sizeof(llmir_gpu_place_t), &places) ||
+        !append(&cursor, tensors + 1u, sizeof(uint64_t), &chunks) ||
         !append(&cursor, step_count, sizeof(llmir_gpu_step_t), &steps) ||
         !append(&cursor, code->function_count, sizeof(void*), &functions) ||
         !append(&cursor, slot_count * LLMIR_GPU_GRAPHS, sizeof(uint64_t), &slots) ||

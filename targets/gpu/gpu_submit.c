@@ -97,32 +97,25 @@ static llmir_status_t launch_step(llmir_gpu_program_t* program,
                                   llmir_error_t* error) {
     llmir_gpu_device_t* device = (llmir_gpu_device_t*)program->base.device;
     const llmir_gpu_step_t* step = &program->steps[index];
-    const uint32_t rows = llmir_gpu_step_rows(step, submission);
+    llmir_gpu_launch_t launches[LLMIR_GPU_STEP_LAUNCHES];
     llmir_gpu_arguments_t arguments;
     size_t argument_bytes = sizeof arguments;
-    if (rows == 0) {
-        return LLMIR_STATUS_OK;
-    }
-    const uint32_t chosen =
-        llmir_gpu_code_choose(&program->code, step->variant, submission->batch->kv_type, rows);
-    if (chosen == LLMIR_GPU_ANY) {
-        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
-                          "dispatch %" PRIu32 ": the bundle has no function for this cache",
-                          step->dispatch);
-    }
-    const llmir_gpu_function_t function = llmir_gpu_code_function(&program->code, chosen);
-    for (uint32_t i = 0; i < LLMIR_GPU_BINDING_COUNT; ++i) {
+    uint32_t count = 0;
+    LLMIR_TRY(llmir_gpu_step_launches(&program->code, program->plan, step, submission, launches,
+                                      &count, error));
+    for (uint32_t i = 0; i < LLMIR_GPU_BINDING_COUNT && count != 0; ++i) {
         arguments.bindings[i] = address_of(program, step, i, submission);
     }
     llmir_gpu_step_words(program->plan, step, submission, arguments.words);
     /* Tags of the list: 1 is followed by the arguments, 2 by their size. */
     void* extra[] = {(void*)1, &arguments, (void*)2, &argument_bytes, device->flavor->launch_end};
-    LLMIR_GPU_TRY(
-        device,
-        device->driver.launch(program->functions[chosen], llmir_gpu_step_grid(step, &function),
-                              rows / function.rows + (rows % function.rows != 0), 1,
-                              function.threads, 1, 1, 0, device->stream, NULL, extra),
-        "launching a kernel");
+    for (uint32_t i = 0; i < count; ++i) {
+        const llmir_gpu_launch_t* l = &launches[i];
+        LLMIR_GPU_TRY(device,
+                      device->driver.launch(program->functions[l->function], l->grid_x, l->grid_y,
+                                            1, l->threads, 1, 1, 0, device->stream, NULL, extra),
+                      "launching a kernel");
+    }
     return LLMIR_STATUS_OK;
 }
 
@@ -153,6 +146,7 @@ static llmir_gpu_shape_t shape_of(const llmir_submission_t* submission) {
     shape.table_stride = batch->page_table_stride;
     shape.has_windows = batch->window_table != NULL;
     shape.has_largest = submission->largest != NULL;
+    shape.parts = llmir_gpu_batch_parts(batch);
     return shape;
 }
 

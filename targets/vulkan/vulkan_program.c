@@ -33,10 +33,10 @@ static llmir_status_t allocate_program(llmir_vulkan_device_t* device,
     size_t cursor = sizeof(llmir_vulkan_program_t);
     void* block = NULL;
     LLMIR_TRY(llmir_gpu_make_steps(plan, &device->limits, NULL, NULL, &step_count, error));
-    const uint32_t tensors = plan->record->tensor_count;
-    /* There are never more chunks than tensors. */
-    if (!append(&cursor, tensors, sizeof(llmir_gpu_place_t), &layout.places) ||
-        !append(&cursor, tensors, sizeof(llmir_vulkan_memory_t), &layout.chunks) ||
+    const uint64_t tensors = plan->record->tensor_count;
+    /* There are never more chunks than tensors and the scratch memory. */
+    if (!append(&cursor, tensors + 1u, sizeof(llmir_gpu_place_t), &layout.places) ||
+        !append(&cursor, tensors + 1u, sizeof(llmir_vulkan_memory_t), &layout.chunks) ||
         !append(&cursor, step_count, sizeof(llmir_gpu_step_t), &layout.steps) ||
         !append(&cursor, code->function_count, sizeof(VkPipeline), &layout.pipelines) ||
         !append(&cursor, step_count, sizeof(VkDescriptorSet), &layout.sets) ||

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "targets/gpu/gpu_checks.h"
+#include "targets/gpu/gpu_launch.h"
 #include "targets/vulkan/vulkan_device.h"
 
 /* What vkCmdUpdateBuffer takes at most. */
@@ -155,30 +156,23 @@ static llmir_status_t record_step(llmir_vulkan_program_t* program,
                                   llmir_error_t* error) {
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
     const llmir_gpu_step_t* step = &program->steps[index];
-    const uint32_t rows = llmir_gpu_step_rows(step, submission);
+    llmir_gpu_launch_t launches[LLMIR_GPU_STEP_LAUNCHES];
     uint32_t words[LLMIR_GPU_WORD_COUNT];
-    if (rows == 0) {
-        return LLMIR_STATUS_OK;
-    }
-    const uint32_t chosen =
-        llmir_gpu_code_choose(&program->code, step->variant, submission->batch->kv_type, rows);
-    if (chosen == LLMIR_GPU_ANY) {
-        return llmir_fail(error, LLMIR_STATUS_UNSUPPORTED,
-                          "dispatch %" PRIu32 ": the bundle has no function for this cache",
-                          step->dispatch);
-    }
-    const llmir_gpu_function_t function = llmir_gpu_code_function(&program->code, chosen);
+    uint32_t count = 0;
+    LLMIR_TRY(llmir_gpu_step_launches(&program->code, program->plan, step, submission, launches,
+                                      &count, error));
     llmir_gpu_step_words(program->plan, step, submission, words);
-    device->api.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
-                                  program->pipelines[chosen]);
-    device->api.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
-                                        program->pipeline_layout, 0, 1, &program->sets[index], 0,
-                                        NULL);
-    device->api.vkCmdPushConstants(commands, program->pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT,
-                                   0, sizeof words, words);
-    device->api.vkCmdDispatch(commands, llmir_gpu_step_grid(step, &function),
-                              rows / function.rows + (rows % function.rows != 0), 1);
-    llmir_vulkan_barrier(device, commands);
+    for (uint32_t i = 0; i < count; ++i) {
+        device->api.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                      program->pipelines[launches[i].function]);
+        device->api.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                            program->pipeline_layout, 0, 1, &program->sets[index],
+                                            0, NULL);
+        device->api.vkCmdPushConstants(commands, program->pipeline_layout,
+                                       VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof words, words);
+        device->api.vkCmdDispatch(commands, launches[i].grid_x, launches[i].grid_y, 1);
+        llmir_vulkan_barrier(device, commands);
+    }
     return LLMIR_STATUS_OK;
 }
 

@@ -26,6 +26,7 @@ LINEAR, ATTENTION = 5, 7
 NAMES = {3: "f32", 4: "f16", 5: "bf16", 6: "s4", 7: "u4", 8: "s8"}
 BLOCKS = {6: (4, 2), 7: (4, 4), 8: (8, 2)}  # bits of a weight, bytes of scales for a row and group
 CACHES = {0: "f16", 1: "f32", 2: "q8", 3: "q4"}
+PIECE_KEYS, PARTS = 256, 64  # llmir_bundle.h: LLMIR_GPU_PIECE_KEYS, LLMIR_GPU_PARTS
 
 
 @dataclasses.dataclass
@@ -91,7 +92,7 @@ class Bundle:
         self.functions = [u32(self.code, image + functions + 32 * i, 8) for i in range(self.function_count)]
 
     def kernels(self):
-        """(kernel, parameters, function) of every function that a variant has."""
+        """(kernel, parameters, function, whether it takes a part) of every function that a variant has."""
         _, _, variants, at = u32(self.plan, 0, 4)
         (entries,) = u32(self.code, 12, 1)
         seen = set()
@@ -100,7 +101,9 @@ class Bundle:
             function = u32(self.code, entries + 4 * i, 1)[0] - 1
             while function >= 0 and function not in seen:
                 seen.add(function)
-                yield kernel, self.plan[offset:offset + size], function
+                yield kernel, self.plan[offset:offset + size], function, False
+                if self.functions[function][6]:  # llmir_gpu_function_t.split
+                    yield kernel, self.plan[offset:offset + size], self.functions[function][6] - 1, True
                 function = self.functions[function][7] - 1
 
 
@@ -195,7 +198,7 @@ def weight_bytes(params, tokens, loop):
     return groups * rows * matrices * (group * bits // 8 + scales)
 
 
-def describe(kernel, params, function, depth):
+def describe(kernel, params, function, depth, is_part):
     """(what, workgroups for one token, whether it decodes)"""
     _, grid, _, rows_min, _, kv_type, _, _ = function
     if kernel == LINEAR:
@@ -203,7 +206,9 @@ def describe(kernel, params, function, depth):
         name = f"{outputs} × {columns} {NAMES[layout]}" + (", 16 bits" if flags & 4 else "") + (", gate" if gate else "")
         return name, grid, rows_min == 1
     heads, kv_heads, dim = u32(params, 0, 3)
-    return f"attention {heads}/{kv_heads} × {dim}, {CACHES[kv_type]}, {depth} keys", grid, True
+    pieces = -(-depth // PIECE_KEYS)
+    parts = -(-pieces // -(-pieces // PARTS)) if is_part else 1
+    return f"attention {heads}/{kv_heads} × {dim}, {CACHES[kv_type]}, {depth} keys" + (f" in {parts} parts" if is_part else ""), grid * parts, True
 
 
 def row_of(chip, name, decodes, grid, function, loop, used, from_memory):
@@ -235,10 +240,10 @@ def main():
         texts, used = assemble(bundle.ptx, chip, arguments)
         print(f"\n{chip.name}\n\n| kernel | threads | registers, shared | warps an SM | instructions | bytes | in flight | pipes / memory | expected |\n"
               "|---|---|---|---|---|---|---|---|---|")
-        for kernel, params, index in bundle.kernels():
+        for kernel, params, index, is_part in bundle.kernels():
             if kernel in (LINEAR, ATTENTION):
                 function = bundle.functions[index]
-                name, grid, decodes = describe(kernel, params, function, arguments.depth)
+                name, grid, decodes = describe(kernel, params, function, arguments.depth, is_part)
                 loop = Loop(texts[f"f{index}"])
                 from_memory = weight_bytes(params, function[2], loop) if kernel == LINEAR and decodes else loop.bytes
                 print(row_of(chip, name, decodes, grid, function, loop, used[f"f{index}"], from_memory))

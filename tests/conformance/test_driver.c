@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "llmir_bundle.h"
 #include "platform/platform.h"
 #include "tests/conformance/kept_entries.h"
 #include "tests/support/fake_driver/fake_driver.h"
@@ -17,6 +18,7 @@
 #define ANSWER_TOKENS 4u
 #define LONG_TOKENS 400u
 #define LOADS 100
+#define LAYERS 2u /* of the bundle */
 
 typedef struct driver_fixture {
     const char* target;
@@ -511,6 +513,33 @@ static void test_driver_stopped_pass_keeps_the_token(void** state) {
     assert_clean(fixture->control);
 }
 
+/* ---- Contexts in parts ---- */
+
+static uint64_t launches_of_token(const driver_fixture_t* fixture, loaded_t* loaded) {
+    const uint64_t before = fixture->control->launches;
+    llmir_piece_t piece;
+    assert_status(llmir_session_next(loaded->session, &piece, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    return fixture->control->launches - before;
+}
+
+static void test_driver_long_contexts_are_worked_on_in_parts(void** state) {
+    const driver_fixture_t* fixture = *state;
+    int32_t ids[LONG_TOKENS];
+    loaded_t loaded;
+    long_prompt(ids);
+    assert_status(load(fixture, fixture->target, NULL, &loaded, &assert_status_error),
+                  LLMIR_STATUS_OK);
+    assert_status(
+        llmir_session_feed(loaded.session, ids, LLMIR_GPU_PIECE_KEYS - 1u, &assert_status_error),
+        LLMIR_STATUS_OK);
+    /* The first one still sees one piece; each layer has one launch more for the second. */
+    const uint64_t whole = launches_of_token(fixture, &loaded);
+    assert_int_equal(launches_of_token(fixture, &loaded), whole + LAYERS);
+    unload(&loaded);
+    assert_clean(fixture->control);
+}
+
 int main(int argc, char** argv) {
     driver_fixture_t fixture = {0};
     if (argc != 4) {
@@ -553,6 +582,7 @@ int main(int argc, char** argv) {
         cmocka_unit_test_prestate(test_driver_greedy_token_moves_four_bytes, &fixture),
         cmocka_unit_test_prestate(test_driver_logits_outlive_the_pass_of_another_session, &fixture),
         cmocka_unit_test_prestate(test_driver_stopped_pass_keeps_the_token, &fixture),
+        cmocka_unit_test_prestate(test_driver_long_contexts_are_worked_on_in_parts, &fixture),
     };
     return cmocka_run_group_tests_name(fixture.target, tests, NULL, NULL);
 }

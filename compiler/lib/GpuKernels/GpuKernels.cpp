@@ -24,15 +24,24 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   // A software device runs a workgroup on one core, so it wants work for each thread; a parallel
   // one wants threads, and few tokens leave it too few without slices.
   static const GpuTiles software = {
-      /*slices=*/1,         /*quadSlices=*/0,   /*vectorPanels=*/4,
-      /*matrixPanels=*/4,   /*matrixTokens=*/4, /*matrixMin=*/2,
-      /*tensorTiles=*/0,    /*tensorWarps=*/0,  /*attentionThreads=*/32,
-      /*largestThreads=*/32};
-  static const GpuTiles parallel = {
-      /*slices=*/8,          /*quadSlices=*/32,  /*vectorPanels=*/1,
-      /*matrixPanels=*/4,    /*matrixTokens=*/8, /*matrixMin=*/5,
-      /*tensorTiles=*/4,     /*tensorWarps=*/4,  /*attentionThreads=*/128,
-      /*largestThreads=*/128};
+      /*slices=*/1,          /*quadSlices=*/0,     /*vectorPanels=*/4,
+      /*matrixPanels=*/4,    /*matrixTokens=*/4,   /*matrixMin=*/2,
+      /*tensorTiles=*/0,     /*tensorWarps=*/0,    /*attentionThreads=*/32,
+      /*attentionUnroll=*/1, /*attentionParts=*/0, /*largestThreads=*/32,
+      /*largestUnroll=*/1};
+  static const GpuTiles parallel = {/*slices=*/8,
+                                    /*quadSlices=*/32,
+                                    /*vectorPanels=*/1,
+                                    /*matrixPanels=*/4,
+                                    /*matrixTokens=*/8,
+                                    /*matrixMin=*/5,
+                                    /*tensorTiles=*/4,
+                                    /*tensorWarps=*/4,
+                                    /*attentionThreads=*/128,
+                                    /*attentionUnroll=*/16,
+                                    /*attentionParts=*/LLMIR_GPU_PARTS,
+                                    /*largestThreads=*/128,
+                                    /*largestUnroll=*/16};
   return target.isSoftware ? software : parallel;
 }
 
@@ -54,12 +63,18 @@ llmir_gpu_function_t rowFunction(uint32_t threads, uint32_t gridX) {
   return function;
 }
 
-void VariantFunctions::begin(const llmir_gpu_function_t &function, ArrayRef<uint32_t> bindings) {
-  if (!isFirst)
-    functions.back().next = static_cast<uint32_t>(functions.size()) + 1;
-  isFirst = false;
+size_t VariantFunctions::begin(const llmir_gpu_function_t &function, ArrayRef<uint32_t> bindings) {
+  if (last != SIZE_MAX)
+    functions[last].next = static_cast<uint32_t>(functions.size()) + 1;
+  last = beginApart(function, bindings);
+  return last;
+}
+
+size_t VariantFunctions::beginApart(const llmir_gpu_function_t &function,
+                                    ArrayRef<uint32_t> bindings) {
   kernel.begin(gpuFunctionName(functions.size()), function.threads, bindings);
   functions.push_back(function);
+  return functions.size() - 1;
 }
 
 namespace {

@@ -12,14 +12,17 @@ public:
   VariantFunctions(KernelBuilder &builder, std::vector<llmir_gpu_function_t> &functions)
       : kernel(builder), functions(functions) {}
 
-  /// Begins a function; the caller builds its body and calls KernelBuilder::end.
-  void begin(const llmir_gpu_function_t &function, llvm::ArrayRef<uint32_t> bindings);
+  /// Begins a function; the caller builds its body and calls KernelBuilder::end. Returns its index.
+  size_t begin(const llmir_gpu_function_t &function, llvm::ArrayRef<uint32_t> bindings);
+  /// The same for one that only another function names (llmir_gpu_function_t.split).
+  size_t beginApart(const llmir_gpu_function_t &function, llvm::ArrayRef<uint32_t> bindings);
+  llmir_gpu_function_t &at(size_t function) { return functions[function]; }
 
   KernelBuilder &kernel;
 
 private:
   std::vector<llmir_gpu_function_t> &functions;
-  bool isFirst = true;
+  size_t last = SIZE_MAX; ///< the variant's last function; SIZE_MAX: none yet
 };
 
 /// A function that takes one row of a dispatch, whatever the cache.

@@ -50,37 +50,39 @@ void KvPlaces::storeValues(Val values, Val pair, Val lane, Val even, Val odd) {
   k.store(binding, to + 1, odd);
 }
 
-std::pair<Val, Val> KvPlaces::loadKeys(Val keys, Val element, Val pair) {
+std::pair<Val, Val> KvPlaces::loadKeys(Val keys, Val element, Val pair, uint32_t behind) {
   if (isHalf()) {
-    Val word = k.load(binding, keys + element * 8 + pair);
+    Val word = k.load(binding, keys + element * 8 + pair, behind * 8);
     return {k.half(word, false), k.half(word, true)};
   }
   Val at = keys + element * 16 + pair * 2;
-  return {k.loadF32(binding, at), k.loadF32(binding, at + 1)};
+  return {k.asFloat(k.load(binding, at, behind * 16)),
+          k.asFloat(k.load(binding, at, behind * 16 + 1))};
 }
 
-std::pair<Val, Val> KvPlaces::loadValues(Val values, Val lane, Val pair) {
+std::pair<Val, Val> KvPlaces::loadValues(Val values, uint32_t lane, Val pair) {
   if (isHalf()) {
-    Val word = k.load(binding, values + lane * (headDim / 2) + pair);
+    Val word = k.load(binding, values + pair, lane * (headDim / 2));
     return {k.half(word, false), k.half(word, true)};
   }
   const uint32_t rowWords = llmir_kv_value_row_bytes(storage, headDim) / 4;
   if (isQ4()) { // sixteen bytes hold 32 elements, the upper nibbles those from 16 on
     Val inGroup = pair % 16;
-    Val word = k.load(binding, values + lane * rowWords + (pair / 16) * 4 + (inGroup % 8) / 2);
+    Val word = k.load(binding, values + (pair / 16) * 4 + (inGroup % 8) / 2, lane * rowWords);
     Val nibbles = word >> (((pair & 1) << 4) + ((inGroup / 8) << 2));
     return {k.toFloat((nibbles & 15) - 8), k.toFloat(((nibbles >> 8) & 15) - 8)};
   }
   if (isInteger()) {
-    Val word = k.load(binding, values + lane * rowWords + pair / 2) >> ((pair & 1) << 4);
+    Val word = k.load(binding, values + pair / 2, lane * rowWords) >> ((pair & 1) << 4);
     return {k.toFloat(k.shiftSigned(word << 24, 24)), k.toFloat(k.shiftSigned(word << 16, 24))};
   }
-  Val at = values + lane * headDim + pair * 2;
-  return {k.loadF32(binding, at), k.loadF32(binding, at + 1)};
+  Val at = values + pair * 2;
+  return {k.asFloat(k.load(binding, at, lane * headDim)),
+          k.asFloat(k.load(binding, at, lane * headDim + 1))};
 }
 
-Val KvPlaces::loadKeyBytes(Val keys, Val elements, Val pair) {
-  return k.load(binding, keys + elements * 8 + pair);
+Val KvPlaces::loadKeyBytes(Val keys, Val elements, Val pair, uint32_t behind) {
+  return k.load(binding, keys + elements * 8 + pair, behind * 8);
 }
 
 std::pair<Val, Val> KvPlaces::loadKeyScales(Val keys, Val pair) {

@@ -30,14 +30,14 @@ public:
   /// Floats: stores elements 2 * pair and 2 * pair + 1 of a value.
   void storeValues(Val values, Val pair, Val lane, Val even, Val odd);
 
-  /// Floats: element `element` of the keys in lanes 2 * pair and 2 * pair + 1.
-  std::pair<Val, Val> loadKeys(Val keys, Val element, Val pair);
+  /// Floats: element `element + behind` of the keys in lanes 2 * pair and 2 * pair + 1.
+  std::pair<Val, Val> loadKeys(Val keys, Val element, Val pair, uint32_t behind);
   /// Elements 2 * pair and 2 * pair + 1 of the value in lane `lane`; integers without their scale.
-  std::pair<Val, Val> loadValues(Val values, Val lane, Val pair);
+  std::pair<Val, Val> loadValues(Val values, uint32_t lane, Val pair);
 
-  /// Integers: a word with elements 2 * elements and 2 * elements + 1 of the keys in lanes
-  /// 2 * pair (bytes 0 and 1) and 2 * pair + 1 (bytes 2 and 3).
-  Val loadKeyBytes(Val keys, Val elements, Val pair);
+  /// Integers: a word with elements 2 * i and 2 * i + 1 of the keys in lanes 2 * pair (bytes 0 and
+  /// 1) and 2 * pair + 1 (bytes 2 and 3), where i is `elements + behind`.
+  Val loadKeyBytes(Val keys, Val elements, Val pair, uint32_t behind);
   /// The scales of those two keys.
   std::pair<Val, Val> loadKeyScales(Val keys, Val pair);
   /// The scale of the value in lane `lane`: q8 has one, q4 one for 32 elements.

@@ -25,18 +25,30 @@ Vals better(KernelBuilder &k, Val value, Val index, Val otherValue, Val otherInd
 
 void buildLargest(VariantFunctions &out) {
   KernelBuilder &k = out.kernel;
-  const uint32_t threads = gpuTiles(k.target()).largestThreads;
+  const GpuTiles &tiles = gpuTiles(k.target());
+  const uint32_t threads = tiles.largestThreads;
   out.begin(rowFunction(threads, 1), {0, 1});
   Shared values = k.shared(threads, true), indices = k.shared(threads, false);
   Val row = k.groupY(), from = k.rowBase(0, row);
-  Vals best = k.loop(k.thread(), k.word(LLMIR_GPU_WORD_HELD), k.i32(threads),
-                     Vals{k.f32(-largestFinite), k.i32(-1)}, [&](Val i, Vals state) {
-                       // Finite, as core/sampler_math.h has it: infinities are equal to the
-                       // largest number, NaN to its negative.
-                       Val x = k.fmax(k.loadF32(0, from + i), k.f32(-largestFinite));
-                       x = k.fmin(x, k.f32(largestFinite));
-                       return better(k, state[0], state[1], x, i);
-                     });
+  Val columns = k.word(LLMIR_GPU_WORD_HELD);
+  Vals best =
+      k.loop(k.thread(), columns, k.i32(threads * tiles.largestUnroll),
+             Vals{k.f32(-largestFinite), k.i32(-1)}, [&](Val first, Vals state) {
+               // Beyond the end, the last one again.
+               Vals indices, loaded;
+               for (uint32_t i = 0; i < tiles.largestUnroll; ++i) {
+                 indices.push_back(i == 0 ? first : k.umin(first + i * threads, columns - 1));
+                 loaded.push_back(k.loadF32(0, from + indices[i]));
+               }
+               for (uint32_t i = 0; i < tiles.largestUnroll; ++i) {
+                 // Finite, as core/sampler_math.h has it: infinities are equal to the largest
+                 // number, NaN to its negative.
+                 Val x = k.fmax(loaded[i], k.f32(-largestFinite));
+                 x = k.fmin(x, k.f32(largestFinite));
+                 state = better(k, state[0], state[1], x, indices[i]);
+               }
+               return state;
+             });
   k.store(values, k.thread(), best[0]);
   k.store(indices, k.thread(), best[1]);
   for (uint32_t step = threads / 2; step != 0; step /= 2) {

@@ -7,6 +7,8 @@ extern "C" {
 #include "targets/cpu/kernels/kv_cache.h"
 }
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace llmir::compiler {
@@ -64,6 +66,7 @@ public:
   void addRowKernels();
   void addLinear();
   void addAttention(uint32_t kvType);
+  void addLongAttention(uint32_t kvType);
 
 private:
   Random random;
@@ -158,14 +161,14 @@ private:
   }
 
   void setKv(KernelCase &target, uint32_t kvType, uint32_t kvHeads, uint32_t headDim,
-             uint32_t window) {
+             uint32_t window, uint32_t pages = pagesPerSequence) {
     target.usesKv = true;
     llmir_plan_kv_layer_t layer = {kvHeads, headDim, window, 0, 64};
     target.batch.kv_type = kvType;
     target.kvLayer = llmir_cpu_kv_layer(&layer, kvType, pageTokens);
     target.kvLayer.page_bytes = kvOffset + llmir_kv_layer_bytes(&layer, kvType, pageTokens);
-    target.kvLayer.page_table_stride = pagesPerSequence;
-    target.kv = Memory(target.kvLayer.page_bytes * 2 * pagesPerSequence);
+    target.kvLayer.page_table_stride = pages;
+    target.kv = Memory(target.kvLayer.page_bytes * 2 * pages);
     if (kvType == LLMIR_KV_STORAGE_F32)
       return fillF32(target.kv);
     // Scales are halves, and integers may be anything.
@@ -332,6 +335,53 @@ void Builder::addAttention(uint32_t kvType) {
   }
 }
 
+/// One token of each of eight sequences, whose contexts are shorter and longer than the pieces that
+/// GPUs cut them into. All have the same pages, in another order each.
+void Builder::addLongAttention(uint32_t kvType) {
+  struct Shape {
+    uint32_t qHeads, kvHeads, headDim, window;
+    float softCap;
+    std::array<int32_t, tokenCount> positions;
+  };
+  const Shape shapes[] = {
+      {4, 2, 64, 0, 0.0f, {767, 0, 254, 255, 256, 511, 512, 700}},
+      {9, 1, 64, 300, 0.0f, {767, 0, 255, 298, 299, 300, 555, 556}},
+      {3, 1, 128, 0, 30.0f, {513, 15, 255, 256, 257, 300, 511, 512}},
+      // More pieces than parts.
+      {1, 1, 64, 0, 0.0f, {16639, 16383, 16384, 300, 0, 255, 256, 16600}},
+  };
+  for (const Shape &shape : shapes) {
+    const int32_t longest = *std::max_element(shape.positions.begin(), shape.positions.end());
+    if (&shape != shapes && kvType != LLMIR_KV_STORAGE_F16)
+      continue; // how contexts are cut does not depend on what the cache holds
+    const uint32_t pages = longest / pageTokens + 1;
+    const uint32_t stride = (shape.qHeads + 2 * shape.kvHeads) * shape.headDim;
+    const uint32_t outStride = shape.qHeads * shape.headDim;
+    auto attention =
+        makeCase("attention of " + std::to_string(longest + 1) + " keys, heads " +
+                     std::to_string(shape.qHeads) + " kv type " + std::to_string(kvType),
+                 LLMIR_KERNEL_ATTENTION,
+                 llmir_attention_params_t{shape.qHeads, shape.kvHeads, shape.headDim, shape.window,
+                                          stride, outStride, 0.125f, shape.softCap});
+    setF32(attention, 0, tokenCount, stride);
+    if (llmir_kv_is_integer(kvType))
+      setQueryScales(attention.operands[0], stride, shape.qHeads, shape.headDim);
+    setKv(attention, kvType, shape.kvHeads, shape.headDim, shape.window, (pages + 1) / 2);
+    setF32(attention, 2, tokenCount, outStride);
+    add(std::move(attention));
+    KernelCase &added = cases.back();
+    added.kvLayer.page_table_stride = pages;
+    added.batch.sequence_count = tokenCount;
+    added.positions.assign(shape.positions.begin(), shape.positions.end());
+    added.pageTable.clear();
+    for (uint32_t i = 0; i < tokenCount; ++i) {
+      added.sequences[i] = i;
+      for (uint32_t page = 0; page < pages; ++page)
+        added.pageTable.push_back((page + 3 * i) % pages);
+    }
+  }
+}
+
 /// Which operand is the KV layer.
 unsigned kvOperand(uint32_t kernel) { return kernel == LLMIR_KERNEL_QKV ? 4 : 1; }
 
@@ -343,6 +393,13 @@ std::vector<KernelCase> makeKernelCases(uint32_t seed) {
   builder.addLinear();
   for (uint32_t storage = 0; storage < LLMIR_KV_STORAGE_COUNT; ++storage)
     builder.addAttention(storage);
+  return std::move(builder.cases);
+}
+
+std::vector<KernelCase> makeLongCases(uint32_t seed) {
+  Builder builder(seed);
+  for (uint32_t storage = 0; storage < LLMIR_KV_STORAGE_COUNT; ++storage)
+    builder.addLongAttention(storage);
   return std::move(builder.cases);
 }
 

@@ -49,6 +49,9 @@ struct KernelCase {
 /// One case for every kernel and for each layout, format and flag that selects other code.
 std::vector<KernelCase> makeKernelCases(uint32_t seed);
 
+/// Attention over contexts longer than what GPUs take at once.
+std::vector<KernelCase> makeLongCases(uint32_t seed);
+
 /// Runs all tiles over a copy of the inputs and returns every byte that the kernel may have
 /// written: the operands and the KV pages, one after the other.
 std::vector<uint8_t> runKernel(KernelCase kernelCase, llmir_cpu_kernel_fn kernel);

@@ -1,6 +1,6 @@
 //===- kernel_cases_main.cpp - Kernels with inputs and expected outputs ---===//
 //
-//   llmir-kernel-cases FOLDER
+//   llmir-kernel-cases FOLDER [NAME]    NAME: only cases whose name begins with it
 //
 // Writes a file for each kernel case that GPUs have kernels for, with its code for GPUs and the
 // result of the processor's kernel: tests/conformance/case_file.h. The hash of the plan is all
@@ -103,9 +103,9 @@ case_header_t describe(KernelCase &kernelCase) {
 
 /// The same case for the first token alone, as decoding has it.
 KernelCase withOneToken(KernelCase kernelCase) {
+  kernelCase.pageTable.resize(kernelCase.pageTable.size() / kernelCase.batch.sequence_count);
   kernelCase.batch.token_count = kernelCase.batch.output_count = kernelCase.batch.sequence_count =
       1;
-  kernelCase.pageTable.resize(kernelCase.pageTable.size() / 2);
   kernelCase.outputRows = {0};
   kernelCase.name += " one token";
   return kernelCase;
@@ -190,8 +190,8 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
 } // namespace
 
 int main(int argc, char **argv) {
-  if (argc != 2) {
-    llvm::errs() << "usage: llmir-kernel-cases FOLDER\n";
+  if (argc != 2 && argc != 3) {
+    llvm::errs() << "usage: llmir-kernel-cases FOLDER [NAME]\n";
     return 2;
   }
   const std::string folder = argv[1];
@@ -202,7 +202,12 @@ int main(int argc, char **argv) {
                  << "\n";
     return 1;
   };
-  for (KernelCase &kernelCase : makeKernelCases(1)) {
+  std::vector<KernelCase> cases = makeKernelCases(1);
+  for (KernelCase &kernelCase : makeLongCases(1))
+    cases.push_back(std::move(kernelCase));
+  for (KernelCase &kernelCase : cases) {
+    if (argc == 3 && !llvm::StringRef(kernelCase.name).starts_with(argv[2]))
+      continue;
     auto codes = compileCase(kernelCase, folder);
     if (!codes)
       return fail(kernelCase, codes.takeError());

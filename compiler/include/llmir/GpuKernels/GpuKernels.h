@@ -41,7 +41,10 @@ struct GpuTiles {
   uint32_t tensorTiles;  ///< of eight tokens that a warp takes on tensor cores
   uint32_t tensorWarps;  ///< of a workgroup then; each takes an output panel
   uint32_t attentionThreads; ///< of a workgroup for one query head of one token
+  uint32_t attentionUnroll;  ///< words of keys that a thread asks for at once
+  uint32_t attentionParts;   ///< of a long context that are worked on at once; 0: it is not cut
   uint32_t largestThreads;   ///< of a workgroup for one row of logits; a power of two
+  uint32_t largestUnroll;    ///< logits that a thread asks for at once
 };
 
 const GpuTiles &gpuTiles(const GpuTarget &target);
