@@ -90,7 +90,8 @@ static inline uint64_t llmir_plan_scratch_bytes(const llmir_plan_view_t* plan) {
         const llmir_plan_variant_t* variant = &plan->variants[plan->dispatches[i].variant];
         if (variant->kernel == LLMIR_KERNEL_ATTENTION) {
             const llmir_attention_params_t* p =
-                (const void*)(plan->section + variant->params.offset);
+                (const llmir_attention_params_t*)(const void*)(plan->section +
+                                                               variant->params.offset);
             const uint64_t bytes = (uint64_t)p->q_heads * (p->head_dim + 2u) *
                                    (LLMIR_GPU_SPLIT_ROWS * LLMIR_GPU_PARTS * 4u);
             most = bytes > most ? bytes : most;

@@ -6,7 +6,7 @@
 #
 # Further stages, not yet in CI's time:
 #   vulkan   all tests of the preset with the targets for GPUs: Vulkan on Mesa's lavapipe, CUDA and HIP on stand-in drivers. Of these the
-#            stage `gpu` runs each kernel, and one tiny model under the validation layer.
+#            stage `gpu` runs each kernel with a third of its cases, and one tiny model under the validation layer.
 #   cross    builds for other systems, run by emulators: ten minutes of a core beside the stage `release`, with whose programs it
 #            compares them. A skipped test that tests/skips.txt does not know fails the stage; other stages skip what the processor
 #            lacks.
@@ -86,7 +86,8 @@ test_build() {
 gpu_stage() {
     [ -x build-release/bin/llmirc ] || build_preset release
     build_preset vulkan llmir-chat test_conformance fake_cuda fake_hip fake_vulkan
-    test_build vulkan -R '^conformance|^vulkan_tokens$'
+    # Compiling the cases takes most of the time: a third here, all of them in the stage `vulkan`.
+    LLMIR_CASES_EVERY=3 test_build vulkan -R '^conformance|^vulkan_tokens$'
 }
 
 # Toolchains that are here, and the programs of the host that are compared with theirs.

@@ -2,6 +2,8 @@
 //
 //   llmir-kernel-cases FOLDER [NAME]    NAME: only cases whose name begins with it
 //
+// With LLMIR_CASES_EVERY=N in the environment: every N-th of each kernel.
+//
 // Writes a file for each kernel case that GPUs have kernels for, with its code for GPUs and the
 // result of the processor's kernel: tests/conformance/case_file.h. The hash of the plan is all
 // zeros. FOLDER/kernels gets what the stand-in drivers execute in place of the code.
@@ -21,7 +23,13 @@ extern "C" {
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <cstring>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
 
 using namespace llmir::compiler;
 
@@ -187,6 +195,44 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
   return codes;
 }
 
+/// Writes every `step`-th case from the `first` on, each as it is and with one token; returns 0, or
+/// 1 after saying what failed.
+int writeCases(std::vector<KernelCase> &cases, size_t first, size_t step,
+               const std::string &folder) {
+  for (size_t i = first; i < cases.size(); i += step) {
+    KernelCase one = withOneToken(cases[i]);
+    auto codes = compileCase(cases[i], folder);
+    llvm::Error error = codes ? llvm::Error::success() : codes.takeError();
+    size_t number = 2 * i;
+    for (KernelCase *each : {&cases[i], &one})
+      if (!error)
+        error = writeCase(*each, *codes, folder + "/" + std::to_string(number++) + ".case");
+    if (error) {
+      llvm::errs() << "llmir-kernel-cases: " << cases[i].name << ": "
+                   << llvm::toString(std::move(error)) << "\n";
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/// All cases, by a process for each processor: the linkers of code objects are not made for
+/// threads.
+int writeAll(std::vector<KernelCase> &cases, const std::string &folder) {
+  const size_t count = std::max(1u, std::thread::hardware_concurrency());
+  for (size_t i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    if (child < 0)
+      return 1;
+    if (child == 0)
+      _exit(writeCases(cases, i, count, folder));
+  }
+  int failed = 0, status = 0;
+  while (wait(&status) > 0)
+    failed |= status;
+  return failed != 0;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -196,27 +242,16 @@ int main(int argc, char **argv) {
   }
   const std::string folder = argv[1];
   (void)llvm::sys::fs::create_directories(folder);
-  unsigned number = 0;
-  auto fail = [](const KernelCase &kernelCase, llvm::Error error) {
-    llvm::errs() << "llmir-kernel-cases: " << kernelCase.name << ": " << toString(std::move(error))
-                 << "\n";
+  const char *every = std::getenv("LLMIR_CASES_EVERY");
+  const size_t step = every ? std::max(1, std::atoi(every)) : 1;
+  std::array<size_t, LLMIR_KERNEL_COUNT> seen = {};
+  std::vector<KernelCase> cases;
+  for (auto *make : {makeKernelCases, makeLongCases})
+    for (KernelCase &kernelCase : make(1))
+      if ((argc == 2 || llvm::StringRef(kernelCase.name).starts_with(argv[2])) &&
+          seen[kernelCase.variant.kernel]++ % step == 0)
+        cases.push_back(std::move(kernelCase));
+  if (writeAll(cases, folder) != 0)
     return 1;
-  };
-  std::vector<KernelCase> cases = makeKernelCases(1);
-  for (KernelCase &kernelCase : makeLongCases(1))
-    cases.push_back(std::move(kernelCase));
-  for (KernelCase &kernelCase : cases) {
-    if (argc == 3 && !llvm::StringRef(kernelCase.name).starts_with(argv[2]))
-      continue;
-    auto codes = compileCase(kernelCase, folder);
-    if (!codes)
-      return fail(kernelCase, codes.takeError());
-    KernelCase one = withOneToken(kernelCase);
-    for (KernelCase *each : {&kernelCase, &one})
-      if (llvm::Error error =
-              writeCase(*each, *codes, folder + "/" + std::to_string(number++) + ".case"))
-        return fail(*each, std::move(error));
-  }
-  llvm::outs() << number << " cases\n";
-  return 0;
+  llvm::outs() << 2 * cases.size() << " cases\n";
 }
