@@ -264,7 +264,9 @@ static void test_conformance_kernels_compute_what_the_processor_computes(void** 
         ++count;
     }
     print_message("%u cases\n", count);
-    assert_true(count > 60); /* a third of them, where time is short */
+    /* All of them, or every so many (llmir-kernel-cases). */
+    const char* every = getenv("LLMIR_CASES_EVERY");
+    assert_true(count * (every != NULL ? (unsigned)atoi(every) : 1u) > 100);
 }
 
 /* ---- The largest logits ---- */

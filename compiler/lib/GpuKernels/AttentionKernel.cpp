@@ -59,6 +59,7 @@ private:
   uint32_t unrolled(uint32_t count) const;
   Vals nothing();
 
+  void takeShared();
   void place(Val head);
   void placePieces();
   void loadQuery();
@@ -395,12 +396,16 @@ void Attention::storeTurned(const Vals &state, Val to) {
 // Functions
 //===----------------------------------------------------------------------===//
 
-void Attention::buildWhole() {
+void Attention::takeShared() {
   query = k.shared(places.isInteger() ? p.head_dim / 2 : p.head_dim, !places.isInteger());
   scores = k.shared(pieceKeys, true);
   scratch = k.shared(threads, true);
   if (slices() > 1)
     sliced = k.shared(2 * threads, true);
+}
+
+void Attention::buildWhole() {
+  takeShared();
   place(k.groupX());
   loadQuery();
   storeOut(isCut() ? walkParts() : walk(firstPiece, lastPiece));
@@ -408,11 +413,7 @@ void Attention::buildWhole() {
 
 /// Workgroups along x: [part][query head]; there may be more than the token has parts.
 void Attention::buildPart() {
-  query = k.shared(places.isInteger() ? p.head_dim / 2 : p.head_dim, !places.isInteger());
-  scores = k.shared(pieceKeys, true);
-  scratch = k.shared(threads, true);
-  if (slices() > 1)
-    sliced = k.shared(2 * threads, true);
+  takeShared();
   place(k.groupX() % p.q_heads);
   Val part = k.groupX() / p.q_heads;
   Val from = firstPiece + part * partPieces;
