@@ -61,7 +61,8 @@ typedef struct llmir_device_caps {
     uint64_t buffer_bytes;  /* of the largest buffer; 0: no limit but memory */
     uint64_t binding_bytes; /* that a kernel sees of a buffer: of the activations, of a layer of the
                                KV buffer; 0: no limit */
-    uint64_t memory_bytes;  /* for programs and buffers together; 0: not known */
+    uint64_t memory_bytes;  /* for further programs and buffers, as far as the driver tells what
+                               others use; 0: not known */
 } llmir_device_caps_t;
 
 /* One tensor of the bundle, in the order that operands count them. */

@@ -85,9 +85,9 @@ test_build() {
 
 gpu_stage() {
     [ -x build-release/bin/llmirc ] || build_preset release
-    build_preset vulkan llmir-chat test_conformance fake_cuda fake_hip fake_vulkan
+    build_preset vulkan llmir llmir-chat llmir_minimal_consumer test_conformance fake_cuda fake_hip fake_vulkan
     # Compiling the cases takes most of the time: a third here, all of them in the stage `vulkan`.
-    LLMIR_CASES_EVERY=3 test_build vulkan -R '^conformance|^vulkan_tokens$'
+    LLMIR_CASES_EVERY=3 test_build vulkan -R '^conformance|^vulkan_tokens$|^sizes$'
 }
 
 # Toolchains that are here, and the programs of the host that are compared with theirs.

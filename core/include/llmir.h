@@ -231,7 +231,7 @@ typedef struct llmir_model_options {
     uint32_t reserved;
     uint64_t device_bytes; /* of the device's memory to use at most for weights, keys, values and
                               activations; what does not fit runs on the processor; 0: fifteen
-                              sixteenths of what it has */
+                              sixteenths of what is free */
     const struct llmir_pool_options* pool; /* the pool that will be made, for whose memory room is
                                               left on the device; read during the call; NULL: the
                                               one of a session without a pool */

@@ -271,8 +271,21 @@ static void identify(const llmir_gpu_device_t* device,
     llmir_blake2b_final(&hash, out_identity);
 }
 
+/* What can be allocated now: the device may be others' too. All that it has, where the driver does
+ * not tell. */
+static uint64_t free_bytes(llmir_gpu_device_t* device) {
+    size_t bytes = 0;
+    size_t all = 0;
+    if (llmir_gpu_enter(device, NULL) != LLMIR_STATUS_OK) {
+        return device->limits.chunk_bytes;
+    }
+    const int result = device->driver.memory_info(&bytes, &all);
+    llmir_gpu_leave(device);
+    return result != 0 ? device->limits.chunk_bytes : bytes > 0 ? bytes : 1u;
+}
+
 void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_caps) {
-    const llmir_gpu_device_t* device = (const llmir_gpu_device_t*)base;
+    llmir_gpu_device_t* device = (llmir_gpu_device_t*)base; /* asking takes its lock */
     *out_caps = (llmir_device_caps_t){
         .name = device->name,
         .section_target = device->flavor->section_target,
@@ -282,7 +295,7 @@ void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
         .copies_batch = 1,
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,
-        .memory_bytes = device->limits.chunk_bytes, /* all that the device has */
+        .memory_bytes = free_bytes(device),
     };
     identify(device, out_caps->identity);
 }

@@ -144,13 +144,14 @@ static const char* const level_extensions[] = {
 };
 #define LEVEL_EXTENSION_COUNT 2u
 
-static llmir_status_t has_level_extensions(const llmir_vulkan_device_t* device,
-                                           int* out_has,
-                                           llmir_error_t* error) {
+/* Whether it has those of the level, and whether it has VK_EXT_memory_budget. */
+static llmir_status_t find_extensions(llmir_vulkan_device_t* device,
+                                      int* out_has_level,
+                                      llmir_error_t* error) {
     uint32_t count = 0;
     uint32_t found = 0;
     void* block = NULL;
-    *out_has = 0;
+    *out_has_level = 0;
     LLMIR_VULKAN_TRY(
         device->api.vkEnumerateDeviceExtensionProperties(device->physical, NULL, &count, NULL),
         "counting extensions");
@@ -166,9 +167,11 @@ static llmir_status_t has_level_extensions(const llmir_vulkan_device_t* device,
         for (uint32_t k = 0; k < LEVEL_EXTENSION_COUNT; ++k) {
             found += strcmp(extensions[i].extensionName, level_extensions[k]) == 0;
         }
+        device->has_budget |=
+            strcmp(extensions[i].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0;
     }
     llmir_free(&device->allocator, block, bytes, 8);
-    *out_has = found == LEVEL_EXTENSION_COUNT;
+    *out_has_level = found == LEVEL_EXTENSION_COUNT;
     return result >= 0 ? LLMIR_STATUS_OK : llmir_vulkan_fail(error, result, "listing extensions");
 }
 
@@ -186,7 +189,7 @@ static llmir_status_t create_logical(llmir_vulkan_device_t* device, llmir_error_
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &dot};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     int has_extensions = 0;
-    LLMIR_TRY(has_level_extensions(device, &has_extensions, error));
+    LLMIR_TRY(find_extensions(device, &has_extensions, error));
     if (has_extensions) {
         features.pNext = &halves;
     }
@@ -201,13 +204,21 @@ static llmir_status_t create_logical(llmir_vulkan_device_t* device, llmir_error_
     memset(&features.features, 0, sizeof features.features);
     features.features.shaderInt16 = (VkBool32)has_level;
     halves.shaderInt8 = VK_FALSE;
+    const char* extensions[LEVEL_EXTENSION_COUNT + 1u];
+    uint32_t extension_count = 0;
+    for (uint32_t i = 0; has_level && i < LEVEL_EXTENSION_COUNT; ++i) {
+        extensions[extension_count++] = level_extensions[i];
+    }
+    if (device->has_budget) {
+        extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    }
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
         .pNext = has_level ? &features : NULL,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = has_level ? LEVEL_EXTENSION_COUNT : 0,
-        .ppEnabledExtensionNames = level_extensions,
+        .enabledExtensionCount = extension_count,
+        .ppEnabledExtensionNames = extensions,
     };
     LLMIR_VULKAN_TRY(device->api.vkCreateDevice(device->physical, &info, NULL, &device->device),
                      "opening the device");
@@ -265,7 +276,10 @@ static void describe(llmir_vulkan_device_t* device) {
     VkPhysicalDeviceProperties2 properties = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &maintenance};
     device->api.vkGetPhysicalDeviceProperties2(device->physical, &properties);
-    device->api.vkGetPhysicalDeviceMemoryProperties(device->physical, &device->memory_properties);
+    VkPhysicalDeviceMemoryProperties2 memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+    device->api.vkGetPhysicalDeviceMemoryProperties2(device->physical, &memory);
+    device->memory_properties = memory.memoryProperties;
     device->is_unified =
         type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || type == VK_PHYSICAL_DEVICE_TYPE_CPU;
     device->limits.binding_bytes = limits->maxStorageBufferRange;
@@ -355,16 +369,29 @@ void llmir_vulkan_device_destroy(llmir_device_t* base) {
     llmir_free(&allocator, device, sizeof *device, 16);
 }
 
-/* Of the largest heap that is the device's own; others may use it too. */
-static uint64_t heap_bytes(const VkPhysicalDeviceMemoryProperties* memory) {
+/* What the process may still allocate of the largest heap that is the device's own: its budget
+ * without what it uses, or all of the heap where the driver does not tell. */
+static uint64_t free_bytes(const llmir_vulkan_device_t* device) {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+        .pNext = device->has_budget ? &budget : NULL};
     uint64_t largest = 0;
-    for (uint32_t i = 0; i < memory->memoryHeapCount; ++i) {
-        const VkMemoryHeap* heap = &memory->memoryHeaps[i];
+    uint64_t bytes = 0;
+    device->api.vkGetPhysicalDeviceMemoryProperties2(device->physical, &memory);
+    for (uint32_t i = 0; i < memory.memoryProperties.memoryHeapCount; ++i) {
+        const VkMemoryHeap* heap = &memory.memoryProperties.memoryHeaps[i];
         if ((heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0 && heap->size > largest) {
-            largest = heap->size;
+            largest = bytes = heap->size;
+            if (device->has_budget) {
+                const uint64_t budgeted = budget.heapBudget[i];
+                const uint64_t used = budget.heapUsage[i];
+                bytes = budgeted > used ? budgeted - used : 1u;
+            }
         }
     }
-    return largest;
+    return bytes;
 }
 
 void llmir_vulkan_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_caps) {
@@ -378,7 +405,7 @@ void llmir_vulkan_device_caps(const llmir_device_t* base, llmir_device_caps_t* o
         .copies_batch = 1,
         .buffer_bytes = device->limits.chunk_bytes,
         .binding_bytes = device->limits.binding_bytes,
-        .memory_bytes = heap_bytes(&device->memory_properties),
+        .memory_bytes = free_bytes(device),
     };
     memcpy(out_caps->identity, device->identity, sizeof out_caps->identity);
 }

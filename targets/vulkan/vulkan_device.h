@@ -41,6 +41,7 @@ typedef struct llmir_vulkan_device {
     llmir_gpu_limits_t limits;
     uint8_t identity[LLMIR_DEVICE_IDENTITY_BYTES];
     uint32_t level; /* llmir_vulkan_level_t */
+    int has_budget; /* VK_EXT_memory_budget: the driver tells what others leave */
     int is_unified; /* host-visible memory is as good as any */
     VkCommandPool command_pool;
     llmir_vulkan_frame_t frames[LLMIR_VULKAN_FRAMES];

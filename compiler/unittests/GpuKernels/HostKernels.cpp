@@ -52,6 +52,7 @@ public:
 private:
   void replaceWords(Block &block);
   void replaceShared(Block &block);
+  func::FuncOp dot4Function();
   Value dot4(llmir_gpu::Dot4Op op);
   void replaceOps(func::FuncOp function, Value thread, Value groupX, Value groupY, Value barrier,
                   Value executor);
@@ -94,8 +95,20 @@ void HostFunction::replaceShared(Block &block) {
   }
 }
 
-Value HostFunction::dot4(llmir_gpu::Dot4Op op) {
-  Value sum = op.getAcc();
+/// A function of the module: unrolled products have hundreds of calls of it, which inlined are most of a compilation.
+func::FuncOp HostFunction::dot4Function() {
+  constexpr llvm::StringLiteral name("dot4");
+  if (auto function = module.lookupSymbol<func::FuncOp>(name))
+    return function;
+  OpBuilder::InsertionGuard guard(builder);
+  Type i32 = builder.getI32Type();
+  builder.setInsertionPointToStart(module.getBody());
+  auto function =
+      builder.create<func::FuncOp>(loc, name, builder.getFunctionType({i32, i32, i32}, {i32}));
+  function.setPrivate();
+  function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
+  Block *block = function.addEntryBlock();
+  builder.setInsertionPointToStart(block);
   auto constant = [&](int bits) {
     return builder.create<arith::ConstantOp>(loc, builder.getI32IntegerAttr(bits));
   };
@@ -103,10 +116,20 @@ Value HostFunction::dot4(llmir_gpu::Dot4Op op) {
     Value up = builder.create<arith::ShLIOp>(loc, word, constant(24 - 8 * i));
     return builder.create<arith::ShRSIOp>(loc, up, constant(24));
   };
+  Value sum = block->getArgument(2);
   for (int i = 0; i < 4; ++i)
     sum = builder.create<arith::AddIOp>(
-        loc, sum, builder.create<arith::MulIOp>(loc, byte(op.getA(), i), byte(op.getB(), i)));
-  return sum;
+        loc, sum,
+        builder.create<arith::MulIOp>(loc, byte(block->getArgument(0), i),
+                                      byte(block->getArgument(1), i)));
+  builder.create<func::ReturnOp>(loc, sum);
+  return function;
+}
+
+Value HostFunction::dot4(llmir_gpu::Dot4Op op) {
+  return builder
+      .create<func::CallOp>(loc, dot4Function(), ValueRange{op.getA(), op.getB(), op.getAcc()})
+      .getResult(0);
 }
 
 void HostFunction::replaceOps(func::FuncOp function, Value thread, Value groupX, Value groupY,

@@ -6,6 +6,7 @@
  * Environment, read when the library is loaded:
  *   FAKE_DRIVER_KERNELS   folder with what is executed in place of modules
  *   FAKE_DRIVER_DEVICES   devices (1)          FAKE_DRIVER_MEMORY   bytes of each (8 GiB)
+ *   FAKE_DRIVER_OTHERS    bytes of it that other processes use (0)
  *   FAKE_DRIVER_CHIP      CUDA: 10 * major + minor (75); HIP: 0x90a for gfx90a (0x1100)
  *   FAKE_DRIVER_VERSION   of the driver (12040; 60200000)
  *   FAKE_DRIVER_FAIL_AT   the call that fails, from 1 (none), with FAKE_DRIVER_FAIL_CODE (2)

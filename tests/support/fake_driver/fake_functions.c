@@ -137,13 +137,21 @@ int fake_context_pop(void** out_context) {
 
 /* ---- Memory ---- */
 
+int fake_memory_info(size_t* out_free, size_t* out_total) {
+    TRY(fake_enter(1));
+    const uint64_t used = fake.control.live_bytes + fake.others_bytes;
+    *out_total = (size_t)fake.memory_bytes;
+    *out_free = used < fake.memory_bytes ? (size_t)(fake.memory_bytes - used) : 0u;
+    return 0;
+}
+
 int fake_memory_allocate(uint64_t* out_address, size_t bytes) {
     TRY(fake_enter(1));
     if (bytes == 0) {
         fake_fault("0 bytes are allocated");
         return FAKE_INVALID_VALUE;
     }
-    if (fake.control.live_bytes + bytes > fake.memory_bytes) {
+    if (fake.control.live_bytes + fake.others_bytes + bytes > fake.memory_bytes) {
         return FAKE_OUT_OF_MEMORY;
     }
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);

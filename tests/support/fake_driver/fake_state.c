@@ -34,6 +34,7 @@ __attribute__((constructor)) static void start(void) {
     fake.chip = (int)option("FAKE_DRIVER_CHIP", DEFAULT_CHIP);
     fake.version = (int)option("FAKE_DRIVER_VERSION", DEFAULT_VERSION);
     fake.memory_bytes = option("FAKE_DRIVER_MEMORY", UINT64_C(8) << 30);
+    fake.others_bytes = option("FAKE_DRIVER_OTHERS", 0);
     fake.control.fail_at = option("FAKE_DRIVER_FAIL_AT", 0);
     fake.control.fail_code = (int)option("FAKE_DRIVER_FAIL_CODE", FAKE_OUT_OF_MEMORY);
     fake.is_wrong = (int)option("FAKE_DRIVER_WRONG", 0);

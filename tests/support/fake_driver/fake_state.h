@@ -88,6 +88,7 @@ typedef struct fake_state {
     int sticky; /* a result that every later call gives */
     int devices, chip, version, is_wrong;
     uint64_t memory_bytes;
+    uint64_t others_bytes; /* of memory_bytes: what other processes use */
     const char* kernels;
 } fake_state_t;
 

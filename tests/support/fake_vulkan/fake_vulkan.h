@@ -7,6 +7,7 @@
  * Environment beside that of fake_driver.h:
  *   FAKE_DRIVER_VERSION   Vulkan's version of the device (0x401000: 1.1)
  *   FAKE_DRIVER_RANGE     maxStorageBufferRange (128 MiB)
+ *   FAKE_DRIVER_OTHERS    bytes of its memory that other processes use (0)
  *   FAKE_DRIVER_BUFFERS   maxPerStageDescriptorStorageBuffers (16)
  *   FAKE_DRIVER_UNIFIED   1: an integrated GPU, whose memory the host sees
  *   FAKE_DRIVER_LEVEL     0: without the extensions for packed dot products (1) */
@@ -115,6 +116,8 @@ typedef struct fv_state {
     uint32_t devices, api_version, buffers;
     int is_unified, has_level, is_wrong;
     uint64_t memory_bytes, range;
+    uint64_t device_bytes; /* live, of the device's heap */
+    uint64_t others_bytes; /* of memory_bytes: what other processes use */
     const char* kernels;
 } fv_state_t;
 

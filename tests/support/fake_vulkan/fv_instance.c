@@ -4,6 +4,8 @@
 
 #include "tests/support/fake_vulkan/fake_vulkan.h"
 
+#define HOST_BYTES (UINT64_C(8) << 30) /* the heap of the host, where a device has its own */
+
 /* ---- Instances ---- */
 
 static VkResult vkCreateInstance_(const VkInstanceCreateInfo* info,
@@ -49,8 +51,13 @@ FV_FUNCTION(vkEnumeratePhysicalDevices);
 
 /* ---- Physical devices ---- */
 
-static const char* const extensions[] = {VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
+static const char* const extensions[] = {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME,
+                                         VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
                                          VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME};
+
+static uint32_t extension_count(void) {
+    return fv.has_level ? 3u : 1u;
+}
 
 static VkResult vkEnumerateDeviceExtensionProperties_(VkPhysicalDevice physical,
                                                       const char* layer,
@@ -59,7 +66,7 @@ static VkResult vkEnumerateDeviceExtensionProperties_(VkPhysicalDevice physical,
     (void)layer;
     FV_TRY(fv_enter());
     (void)fv_object(physical, FV_PHYSICAL);
-    const uint32_t there = fv.has_level ? 2u : 0u;
+    const uint32_t there = extension_count();
     if (out == NULL) {
         *inout_count = there;
         return VK_SUCCESS;
@@ -117,8 +124,9 @@ static void vkGetPhysicalDeviceProperties2_(VkPhysicalDevice physical,
 }
 FV_FUNCTION(vkGetPhysicalDeviceProperties2);
 
-static void vkGetPhysicalDeviceMemoryProperties_(VkPhysicalDevice physical,
-                                                 VkPhysicalDeviceMemoryProperties* out) {
+static void vkGetPhysicalDeviceMemoryProperties2_(VkPhysicalDevice physical,
+                                                  VkPhysicalDeviceMemoryProperties2* out2) {
+    VkPhysicalDeviceMemoryProperties* out = &out2->memoryProperties;
     const VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
                                        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
                                        VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
@@ -128,10 +136,22 @@ static void vkGetPhysicalDeviceMemoryProperties_(VkPhysicalDevice physical,
     out->memoryTypes[0].propertyFlags =
         VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | (fv.is_unified ? host : 0u);
     out->memoryTypes[1].propertyFlags = host;
-    out->memoryHeapCount = 1;
+    out->memoryTypes[1].heapIndex = fv.is_unified ? 0 : 1;
+    out->memoryHeapCount = fv.is_unified ? 1 : 2;
     out->memoryHeaps[0].size = fv.memory_bytes;
+    out->memoryHeaps[0].flags = VK_MEMORY_HEAP_DEVICE_LOCAL_BIT;
+    out->memoryHeaps[1].size = fv.is_unified ? 0 : HOST_BYTES;
+    for (VkBaseOutStructure* s = out2->pNext; s != NULL; s = s->pNext) {
+        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT) {
+            VkPhysicalDeviceMemoryBudgetPropertiesEXT* budget = (void*)s;
+            budget->heapBudget[0] = fv.memory_bytes - fv.others_bytes;
+            budget->heapUsage[0] = fv.device_bytes;
+            budget->heapBudget[1] = out->memoryHeaps[1].size;
+            budget->heapUsage[1] = fv.control.live_bytes - fv.device_bytes;
+        }
+    }
 }
-FV_FUNCTION(vkGetPhysicalDeviceMemoryProperties);
+FV_FUNCTION(vkGetPhysicalDeviceMemoryProperties2);
 
 static void vkGetPhysicalDeviceQueueFamilyProperties_(VkPhysicalDevice physical,
                                                       uint32_t* inout_count,
@@ -157,7 +177,7 @@ static VkResult vkCreateDevice_(VkPhysicalDevice physical,
     FV_EXPECT(info->sType == VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, "the struct");
     FV_EXPECT(info->queueCreateInfoCount == 1, "one queue");
     FV_EXPECT(info->pQueueCreateInfos->queueFamilyIndex == 1, "the family without graphics");
-    FV_EXPECT(info->enabledExtensionCount == (fv.has_level ? 2u : 0u), "the extensions");
+    FV_EXPECT(info->enabledExtensionCount == extension_count(), "the extensions");
     fv_object_t* device = fv_new(FV_DEVICE, object != NULL ? object->owner : NULL);
     (void)fv_new(FV_QUEUE, device);
     *out = (VkDevice)device;

@@ -18,7 +18,8 @@ static VkResult vkAllocateMemory_(VkDevice device,
     fv_object_t* owner = fv_object(device, FV_DEVICE);
     FV_EXPECT(info->allocationSize % ALIGNMENT == 0 && info->memoryTypeIndex < 2,
               "what the buffer requires");
-    if (fv.control.live_bytes + info->allocationSize > fv.memory_bytes) {
+    const int is_device = fv.is_unified || info->memoryTypeIndex == 0;
+    if (is_device && fv.device_bytes + fv.others_bytes + info->allocationSize > fv.memory_bytes) {
         return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     }
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -38,6 +39,7 @@ static VkResult vkAllocateMemory_(VkDevice device,
     memory->bytes = info->allocationSize;
     memset(memory->memory, 0xa5, memory->bytes); /* nobody promises zeros */
     fv.control.live_bytes += memory->bytes;
+    fv.device_bytes += is_device ? memory->bytes : 0u;
     *out = (VkDeviceMemory)memory;
     return VK_SUCCESS;
 }

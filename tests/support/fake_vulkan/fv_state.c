@@ -31,6 +31,7 @@ __attribute__((constructor)) static void start(void) {
     fv.devices = (uint32_t)option("FAKE_DRIVER_DEVICES", 1);
     fv.api_version = (uint32_t)option("FAKE_DRIVER_VERSION", VK_API_VERSION_1_1);
     fv.memory_bytes = option("FAKE_DRIVER_MEMORY", UINT64_C(8) << 30);
+    fv.others_bytes = option("FAKE_DRIVER_OTHERS", 0);
     fv.range = option("FAKE_DRIVER_RANGE", UINT64_C(128) << 20);
     fv.buffers = (uint32_t)option("FAKE_DRIVER_BUFFERS", 16);
     fv.is_unified = (int)option("FAKE_DRIVER_UNIFIED", 0);
@@ -162,6 +163,7 @@ static void end_object(fv_object_t* object) {
     fv.control.live_objects -= (uint64_t)is_counted(object->kind);
     if (object->kind == FV_MEMORY) {
         fv.control.live_bytes -= object->bytes;
+        fv.device_bytes -= fv.is_unified || object->number == 0 ? object->bytes : 0u;
         (void)munmap(object->mapping, object->mapping_bytes);
     }
     if (object->library != NULL && object->kind == FV_MODULE) {
