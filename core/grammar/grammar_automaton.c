@@ -7,8 +7,10 @@
 
 #define SLOT_COUNT (2u * LLMIR_GRAMMAR_MAX_STATES)
 #define NO_SLOT UINT32_MAX
-/* Members of all sets together; a bound on time and memory. */
+/* Members of all sets together, a bound on memory; steps of the construction (edges looked at and
+ * members of sets that were made), a bound on time: half a second. */
 #define MAX_MEMBERS (1u << 22)
+#define MAX_STEPS (1u << 25)
 
 /* In the set that is being made; the end of a rule. */
 #define MARK_MEMBER 1u
@@ -27,6 +29,7 @@ typedef struct subset_builder {
     uint32_t* slots;        /* [SLOT_COUNT]: states by the hash of their set */
     uint8_t* marks;         /* [nfa state]: MARK_* */
     uint32_t mark_count;
+    uint32_t steps;
     llmir_error_t* error;
 } subset_builder_t;
 
@@ -41,14 +44,14 @@ static const uint32_t* members_of(const subset_builder_t* builder, subset_t subs
 /* Goes through the edges of one kind of some states: of [index, end) of members, which may grow
  * meanwhile. */
 typedef struct edge_walk {
-    const subset_builder_t* builder;
+    subset_builder_t* builder;
     uint32_t index;
     uint32_t end;
     uint32_t kind; /* llmir_nfa_kind_t */
     uint32_t next; /* edge of the state before `index`; LLMIR_NFA_NONE: none is left */
 } edge_walk_t;
 
-static edge_walk_t edges_of(const subset_builder_t* builder, uint32_t state, uint32_t kind) {
+static edge_walk_t edges_of(subset_builder_t* builder, uint32_t state, uint32_t kind) {
     const subset_t subset = *subset_at(builder, state);
     return (edge_walk_t){builder, subset.begin, subset.begin + subset.count, kind, LLMIR_NFA_NONE};
 }
@@ -67,6 +70,7 @@ static const llmir_nfa_edge_t* take_edge(edge_walk_t* walk) {
         }
         const llmir_nfa_edge_t* edge = llmir_vector_at(&nfa->edges, walk->next);
         walk->next = edge->next;
+        walk->builder->steps += 1u;
         if (edge->kind == walk->kind) {
             return edge;
         }
@@ -80,6 +84,14 @@ static llmir_status_t too_large(llmir_error_t* error) {
                       "grammar: it needs more than %u states: simplify it, or use smaller counts "
                       "of repetition",
                       LLMIR_GRAMMAR_MAX_STATES);
+}
+
+static llmir_status_t check_steps(const subset_builder_t* builder) {
+    return builder->steps <= MAX_STEPS
+               ? LLMIR_STATUS_OK
+               : llmir_fail(builder->error, LLMIR_STATUS_INVALID_ARGUMENT,
+                            "grammar: too many ways to go on at once: simplify it, or use smaller "
+                            "counts of repetition");
 }
 
 /* Puts a state into the set at the end of `members`, unless it is there. */
@@ -128,6 +140,7 @@ static llmir_status_t close_set(subset_builder_t* builder, size_t begin, uint32_
         }
     }
     const subset_t made = {(uint32_t)begin, (uint32_t)(members->count - begin)};
+    builder->steps += made.count;
     uint32_t* set = llmir_vector_at(members, begin);
     for (uint32_t i = 0; i < made.count; ++i) {
         builder->marks[set[i]] &= (uint8_t)~MARK_MEMBER;
@@ -167,6 +180,7 @@ static llmir_status_t step_byte(subset_builder_t* builder,
                                 int* out_is_empty) {
     const size_t begin = builder->members.count;
     edge_walk_t walk = edges_of(builder, state, LLMIR_NFA_BYTES);
+    LLMIR_TRY(check_steps(builder));
     for (const llmir_nfa_edge_t* edge = take_edge(&walk); edge != NULL; edge = take_edge(&walk)) {
         if (edge->low <= byte && byte <= edge->high) {
             LLMIR_TRY(add_member(builder, edge->target));
@@ -177,7 +191,7 @@ static llmir_status_t step_byte(subset_builder_t* builder,
 }
 
 /* Marks where the set's byte edges begin and end: between two marks all bytes do the same. */
-static void find_cuts(const subset_builder_t* builder, uint32_t state, uint8_t cuts[257]) {
+static void find_cuts(subset_builder_t* builder, uint32_t state, uint8_t cuts[257]) {
     edge_walk_t walk = edges_of(builder, state, LLMIR_NFA_BYTES);
     memset(cuts, 0, 257);
     cuts[256] = 1;

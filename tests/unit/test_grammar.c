@@ -64,6 +64,8 @@ static void test_grammar_errors_name_line_and_column(void** state) {
         {"root ::= \"a\"**", 0, "one repetition"},
         {"root ::= \"\xff\"", 0, "found byte 0xff, expected UTF-8"},
         {"root ::= ([a-z]{9999} [0-9]{9999}){9999}", 0, "more than"},
+        {"root ::= ([a-c]? [b-d]? [c-e]? [d-f]? [e-g]? [f-h]? [g-i]? [h-j]?){200}", 0,
+         "too many ways to go on at once"},
         {"root = \"a\"", 0, "'::='"},
         {"{\"type\": \"strin\"}", 1, "line 1, column 10: expected a type"},
         {"{\n \"pattern\": \"a\"}", 1, "line 2, column 2: this keyword is not supported"},
