@@ -92,13 +92,6 @@ GpuTarget bareTarget(uint32_t pageTokens) {
   return target;
 }
 
-GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens) {
-  GpuTarget target = bareTarget(pageTokens);
-  if (code.target == LLMIR_SECTION_TARGET_CUDA && code.level >= tensorLevel)
-    target.tensorCores = TensorCores::Emulated;
-  return target;
-}
-
 llvm::Expected<std::string> lowerToPtx(ModuleOp module, uint32_t level) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
@@ -135,8 +128,7 @@ llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
   context.loadAllAvailableDialects();
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
   GpuTarget target = bareTarget(options.pageTokens);
-  if (level >= tensorLevel)
-    target.tensorCores = TensorCores::Instructions;
+  target.tensorUnit = tensorUnitOf(LLMIR_SECTION_TARGET_CUDA, level);
   auto functions = appendGpuKernels(*module, variants, target);
   if (!functions)
     return functions.takeError();

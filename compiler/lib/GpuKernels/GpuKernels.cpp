@@ -26,7 +26,7 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   static const GpuTiles software = {
       /*slices=*/1,          /*quadSlices=*/0,     /*vectorPanels=*/4,
       /*matrixPanels=*/4,    /*matrixTokens=*/4,   /*matrixMin=*/2,
-      /*tensorTiles=*/0,     /*tensorWarps=*/0,    /*attentionThreads=*/32,
+      /*tensorTokens=*/0,    /*tensorWaves=*/0,    /*attentionThreads=*/32,
       /*attentionUnroll=*/1, /*attentionParts=*/0, /*largestThreads=*/32,
       /*largestUnroll=*/1};
   static const GpuTiles parallel = {/*slices=*/8,
@@ -35,14 +35,40 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
                                     /*matrixPanels=*/4,
                                     /*matrixTokens=*/8,
                                     /*matrixMin=*/5,
-                                    /*tensorTiles=*/4,
-                                    /*tensorWarps=*/4,
+                                    /*tensorTokens=*/32,
+                                    /*tensorWaves=*/4,
                                     /*attentionThreads=*/128,
                                     /*attentionUnroll=*/16,
                                     /*attentionParts=*/LLMIR_GPU_PARTS,
                                     /*largestThreads=*/128,
                                     /*largestUnroll=*/16};
   return target.isSoftware ? software : parallel;
+}
+
+TensorUnit tensorUnitOf(uint32_t target, uint32_t level) {
+  if (target == LLMIR_SECTION_TARGET_CUDA)
+    return level >= 80 ? TensorUnit::Mma : TensorUnit::None;
+  if (target != LLMIR_SECTION_TARGET_HIP)
+    return TensorUnit::None;
+  switch (level) {
+  case LLMIR_GPU_LEVEL_HIP(0x90a):
+    return TensorUnit::Mfma16;
+  case LLMIR_GPU_LEVEL_HIP(0x942):
+    return TensorUnit::Mfma32;
+  case LLMIR_GPU_LEVEL_HIP(0x1100):
+    return TensorUnit::Wmma;
+  case LLMIR_GPU_LEVEL_HIP(0x1201):
+    return TensorUnit::WmmaGfx12;
+  default:
+    return TensorUnit::None;
+  }
+}
+
+GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens) {
+  GpuTarget target = bareTarget(pageTokens);
+  target.tensorUnit = tensorUnitOf(code.target, code.level);
+  target.tensorByMemory = true;
+  return target;
 }
 
 std::string gpuFunctionName(size_t function) { return "f" + std::to_string(function); }

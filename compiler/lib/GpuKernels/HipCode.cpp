@@ -125,7 +125,9 @@ llvm::Expected<GpuCode> compileHipChip(llvm::ArrayRef<KernelVariant> variants,
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  auto functions = appendGpuKernels(*module, variants, bareTarget(options.pageTokens));
+  GpuTarget target = bareTarget(options.pageTokens);
+  target.tensorUnit = tensorUnitOf(LLMIR_SECTION_TARGET_HIP, LLMIR_GPU_LEVEL_HIP(chip));
+  auto functions = appendGpuKernels(*module, variants, target);
   if (!functions)
     return functions.takeError();
   auto binary = lowerToHsaco(*module, chip);

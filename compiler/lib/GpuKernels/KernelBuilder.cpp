@@ -82,7 +82,6 @@ void KernelBuilder::begin(llvm::StringRef name, uint32_t threads,
   function.setKnownBlockSizeAttr(
       builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
   threadCount = threads;
-  tileScratch = {};
   buffers.clear();
   SmallVector<int32_t> numbers;
   for (auto [i, binding] : llvm::enumerate(bindings)) {

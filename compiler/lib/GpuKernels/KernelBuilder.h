@@ -135,12 +135,6 @@ public:
   /// 1, `high`: 2 and 3.
   Val dot2(Val a, Val b, bool high, Val acc);
 
-  /// c + a * b of signed bytes on tensor cores, by all 32 threads of a warp: 16 rows, 8 columns, 32
-  /// products each. Thread 4 r + t has rows r and r + 8 of `a`, in words of bytes 4 t .. + 3 and
-  /// then bytes 16 more; column r of `b`, the same bytes; and in `c` columns 2 t and 2 t + 1 of row
-  /// r, then of row r + 8. (PTX ISA, mma.m16n8k32.)
-  Quad multiplyTiles(const Quad &a, const std::array<Val, 2> &b, const Quad &c);
-
   // ---- Control ----
   using Vals = llvm::SmallVector<Val, 8>;
   /// for (i = from; i < to; i += step) state = body(i, state)
@@ -157,7 +151,6 @@ public:
   mlir::ImplicitLocOpBuilder &ops() { return builder; }
 
 private:
-  Quad emulateTiles(const Quad &a, const std::array<Val, 2> &b, Quad c);
   Val foldThreads(Shared scratch, Val value, llvm::function_ref<Val(Val, Val)> join);
   mlir::Value buffer(uint32_t binding) const;
   Val made(mlir::Value value) { return Val(value, this); }
@@ -168,7 +161,6 @@ private:
   mlir::ImplicitLocOpBuilder builder;
   mlir::gpu::GPUFuncOp function;
   uint32_t threadCount = 0;
-  Shared tileScratch; ///< of emulateTiles
   llvm::SmallVector<std::pair<uint32_t, mlir::Value>, 8> buffers;
 };
 

@@ -8,7 +8,6 @@
 #include "llmir/Dialect/Gpu/GpuDialect.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
@@ -151,54 +150,6 @@ Val KernelBuilder::dot4(Val a, Val b, Val acc) {
   for (int byte = 0; byte < 4; ++byte)
     acc = acc + shiftSigned(a << (24 - 8 * byte), 24) * shiftSigned(b << (24 - 8 * byte), 24);
   return acc;
-}
-
-KernelBuilder::Quad KernelBuilder::multiplyTiles(const Quad &a, const std::array<Val, 2> &b,
-                                                 const Quad &c) {
-  if (gpuTarget.tensorCores != TensorCores::Instructions)
-    return emulateTiles(a, b, c);
-  SmallVector<Value> operands;
-  for (const Val &value : a)
-    operands.push_back(value.value);
-  for (const Val &value : b)
-    operands.push_back(value.value);
-  for (const Val &value : c)
-    operands.push_back(value.value);
-  auto type = LLVM::LLVMStructType::getLiteral(builder.getContext(),
-                                               SmallVector<Type>(4, builder.getI32Type()));
-  auto product = builder.create<LLVM::InlineAsmOp>(
-      type, operands,
-      "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, "
-      "{$8, $9}, {$10, $11, $12, $13};",
-      "=r,=r,=r,=r,r,r,r,r,r,r,r,r,r,r", /*has_side_effects=*/true, /*is_align_stack=*/false,
-      LLVM::AsmDialectAttr(), ArrayAttr());
-  Quad result;
-  for (int64_t i = 0; i < 4; ++i)
-    result[i] = made(builder.create<LLVM::ExtractValueOp>(product->getResult(0), i));
-  return result;
-}
-
-/// Through memory: what each thread holds of a and b, then each computes its four sums.
-KernelBuilder::Quad KernelBuilder::emulateTiles(const Quad &a, const std::array<Val, 2> &b,
-                                                Quad c) {
-  if (!tileScratch.memory)
-    tileScratch = shared(6 * threadCount, false);
-  for (uint32_t i = 0; i < 4; ++i)
-    store(tileScratch, thread() + i * threadCount, a[i]);
-  for (uint32_t i = 0; i < 2; ++i)
-    store(tileScratch, thread() + (4 + i) * threadCount, b[i]);
-  barrier();
-  Val lane = thread() % 32, warp = thread() - lane;
-  for (uint32_t i = 0; i < 4; ++i)
-    for (uint32_t word = 0; word < 8; ++word) {
-      Val rowThread = warp + (lane / 4) * 4 + word % 4;
-      Val columnThread = warp + ((lane % 4) * 2 + i % 2) * 4 + word % 4;
-      Val left = load(tileScratch, rowThread + (i / 2 + 2 * (word / 4)) * threadCount);
-      Val right = load(tileScratch, columnThread + (4 + word / 4) * threadCount);
-      c[i] = dot4(left, right, c[i]);
-    }
-  barrier();
-  return c;
 }
 
 Val KernelBuilder::dot2(Val a, Val b, bool high, Val acc) {

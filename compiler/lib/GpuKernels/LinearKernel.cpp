@@ -279,7 +279,7 @@ void buildLinear(VariantFunctions &out, const llmir_linear_params_t &p) {
     addLinearVector(out, p, slices);
   else
     addLinear(out, p, {slices, slices > 1, tiles.vectorPanels, 1}, 1);
-  if (takesQuads && out.kernel.target().tensorCores != TensorCores::None)
+  if (takesQuads && out.kernel.target().tensorUnit != TensorUnit::None)
     return addLinearTensor(out, p);
   addLinear(out, p, {slices, false, tiles.matrixPanels, tiles.matrixTokens}, tiles.matrixMin);
 }

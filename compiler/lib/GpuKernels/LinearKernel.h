@@ -13,7 +13,7 @@ void finishOutput(KernelBuilder &k, const llmir_linear_params_t &p, Val row, Val
 /// Adds a function for one token and integer weights, whose columns are cut into `slices`.
 void addLinearVector(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices);
 
-/// Adds a function for many tokens and integer weights, on tensor cores.
+/// Adds a function for many tokens and integer weights, by the device's instruction for tiles.
 void addLinearTensor(VariantFunctions &out, const llmir_linear_params_t &p);
 
 } // namespace llmir::compiler

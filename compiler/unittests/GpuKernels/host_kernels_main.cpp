@@ -96,7 +96,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
   auto codes = compileAll(variants, options);
   if (!codes)
     return codes.takeError();
-  std::map<TensorCores, std::vector<uint8_t>> objects; // by what the kernels differ in
+  std::map<TensorUnit, std::vector<uint8_t>> objects; // by what the kernels differ in
   unsigned count = 0;
   for (const GpuCode &code : *codes) {
     llvm::StringRef section = bundle.section(LLMIR_SECTION_CODE, code.target, code.level);
@@ -106,7 +106,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
     if (!section.ends_with(binary))
       return failure("the bundle's code is not what its variants give");
     const GpuTarget target = standInTarget(code, options.pageTokens);
-    std::vector<uint8_t> &object = objects[target.tensorCores];
+    std::vector<uint8_t> &object = objects[target.tensorUnit];
     if (object.empty()) {
       auto made = compileHostKernels(variants, target);
       if (!made)

@@ -158,8 +158,11 @@ llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
   return failure ? llvm::createStringError(failure, path) : llvm::Error::success();
 }
 
+/// Chips of AMD's that multiply tiles, each in its own way: a case is for one of them.
+constexpr uint32_t chips[] = {0x90a, 0x942, 0x1100, 0x1201};
+
 /// Vulkan's code, CUDA's and that of one chip of AMD's.
-llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
+llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, uint32_t chip,
                                                  const std::string &folder) {
   GpuCodeOptions options;
   options.pageTokens = 16; // of KernelCases.cpp
@@ -169,26 +172,26 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase,
   auto cuda = compileCudaCode({kernelCase.variant}, options);
   if (!cuda)
     return cuda.takeError();
-  auto hip = compileHipChip({kernelCase.variant}, options, 0x1100);
+  auto hip = compileHipChip({kernelCase.variant}, options, chip);
   if (!hip)
     return hip.takeError();
   for (GpuCode &code : *cuda)
     codes->push_back(std::move(code));
   codes->push_back(std::move(*hip));
   std::vector<uint8_t> object;
-  TensorCores made = TensorCores::None;
+  TensorUnit made = TensorUnit::None;
   for (const GpuCode &code : *codes) {
     if (!hasTilesOfHost(code))
       continue;
     const GpuTarget target = standInTarget(code, options.pageTokens);
-    // Only matrix products differ by tensor cores.
+    // Only matrix products differ by the instruction for tiles.
     const bool differs = kernelCase.variant.kernel == LLMIR_KERNEL_LINEAR;
-    if (object.empty() || (differs && target.tensorCores != made)) {
+    if (object.empty() || (differs && target.tensorUnit != made)) {
       auto compiled = compileHostKernels({kernelCase.variant}, target);
       if (!compiled)
         return compiled.takeError();
       object = std::move(*compiled);
-      made = target.tensorCores;
+      made = target.tensorUnit;
     }
     if (llvm::Error error = writeHostKernels(object, code, folder + "/kernels"))
       return std::move(error);
@@ -202,7 +205,7 @@ int writeCases(std::vector<KernelCase> &cases, size_t first, size_t step,
                const std::string &folder) {
   for (size_t i = first; i < cases.size(); i += step) {
     KernelCase one = withOneToken(cases[i]);
-    auto codes = compileCase(cases[i], folder);
+    auto codes = compileCase(cases[i], chips[i % std::size(chips)], folder);
     llvm::Error error = codes ? llvm::Error::success() : codes.takeError();
     size_t number = 2 * i;
     for (KernelCase *each : {&cases[i], &one})

@@ -240,6 +240,9 @@ class Compile(TestCase):
                 self.assertRegex(kernel, r"\.vgpr_spill_count: 0\b")
             text = subprocess.run([objdump, "-d", path], capture_output=True, text=True, check=True).stdout
             self.assertRegex(text, r"v_dot4c?_i32_i(8|u8)", f"gfx{level >> 8:x}")
+            tiles = {0x90a: {"v_mfma_i32_16x16x16i8"}, 0x942: {"v_mfma_i32_16x16x32_i8"},
+                     0x1100: {"v_wmma_i32_16x16x16_iu8"}, 0x1201: {"v_wmma_i32_16x16x16_iu8"}}.get(level >> 8, set())
+            self.assertEqual(set(re.findall(r"v_w?mf?ma\w+", text)), tiles, f"gfx{level >> 8:x}")
 
     def test_plan_and_mlir_are_text(self):
         for emit, fragment in (("plan", "llmir_exec."), ("mlir", "llmir.")):

@@ -13,11 +13,14 @@
 
 namespace llmir::compiler {
 
-/// Products of tiles of bytes, m16n8k32.
-enum class TensorCores {
+/// A device's instruction for products of tiles of bytes.
+enum class TensorUnit {
   None,
-  Instructions, ///< mma.sync of sm_80 and newer
-  Emulated,     ///< the same by memory of the workgroup: where a processor stands in for a GPU
+  Mma,       ///< sm_80 and newer: mma.sync.m16n8k32
+  Mfma16,    ///< gfx90a: v_mfma_i32_16x16x16i8
+  Mfma32,    ///< gfx942: v_mfma_i32_16x16x32_i8
+  Wmma,      ///< gfx11: v_wmma_i32_16x16x16_iu8
+  WmmaGfx12, ///< the same of gfx12, whose threads hold other parts
 };
 
 /// What kernels are generated for.
@@ -26,7 +29,8 @@ struct GpuTarget {
   bool halfFloats = false;  ///< f16 and i16 values
   bool staticSizes = false; ///< buffers are static memrefs: for targets with bare pointers
   bool isSoftware = false;  ///< the device is a program on a processor
-  TensorCores tensorCores = TensorCores::None;
+  TensorUnit tensorUnit = TensorUnit::None;
+  bool tensorByMemory = false; ///< without the instruction: a processor stands in for the GPU
   uint32_t pageTokens = 0; ///< of the plan: positions of a KV page
 };
 
@@ -38,8 +42,8 @@ struct GpuTiles {
   uint32_t matrixPanels; ///< with many tokens; threads are sixteen times that
   uint32_t matrixTokens; ///< tokens that a thread takes then
   uint32_t matrixMin;    ///< tokens from which that is used
-  uint32_t tensorTiles;  ///< of eight tokens that a warp takes on tensor cores
-  uint32_t tensorWarps;  ///< of a workgroup then; each takes an output panel
+  uint32_t tensorTokens; ///< that a wave takes with the device's instruction for tiles
+  uint32_t tensorWaves;  ///< of a workgroup then; each takes an output panel
   uint32_t attentionThreads; ///< of a workgroup for one query head of one token
   uint32_t attentionUnroll;  ///< words of keys that a thread asks for at once
   uint32_t attentionParts;   ///< of a long context that are worked on at once; 0: it is not cut
@@ -89,6 +93,9 @@ llvm::Error lowerToSpirv(mlir::ModuleOp module, const GpuTarget &target);
 /// What kernels with addresses as parameters are generated for: CUDA and HIP.
 GpuTarget bareTarget(uint32_t pageTokens);
 
+/// The instruction for tiles of the devices that run a code: GpuCode's target and level.
+TensorUnit tensorUnitOf(uint32_t target, uint32_t level);
+
 /// Lowers the kernels of `module` in place and returns them as PTX for sm_75 or sm_80.
 llvm::Expected<std::string> lowerToPtx(mlir::ModuleOp module, uint32_t level);
 
@@ -96,7 +103,7 @@ llvm::Expected<std::string> lowerToPtx(mlir::ModuleOp module, uint32_t level);
 llvm::Expected<std::vector<GpuCode>> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
                                                      const GpuCodeOptions &options);
 
-/// The target of a stand-in for the kernels of a code for CUDA or HIP.
+/// The target of a stand-in for the kernels of a code for a GPU.
 GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens);
 
 /// The code object of one of AMD's chips: 0x90a is gfx90a.
