@@ -38,8 +38,15 @@ TOO_LITTLE = rf"pool: .* device '{TARGET}: Stand-in 0' has 65536 at most"
 NO_DEVICE = "none of 0 devices fits" if TARGET == "vulkan" else "the driver finds no device"
 
 
-def make_gpu_bundle(name, *options, **more):
-    bundle = make_bundle(name, *options, target=f"cpu:none,{TARGET}", **more)
+# What the stand-in's chip runs, and all that multiplies tiles of bytes by an instruction: chip, and what is said of the code.
+CODE = {"hip": "hip:gfx1100"}.get(TARGET, TARGET)
+TILES = {"cuda": ("cuda", ((75, "PTX for 7.5"), (86, "PTX for 8.0"), (90, "PTX for 8.0"))),
+         "hip": ("hip:gfx90a,gfx942,gfx1100,gfx1201",
+                 tuple((f"0x{chip}", f"HSACO for gfx{chip}") for chip in ("90a", "942", "1100", "1201")))}
+
+
+def make_gpu_bundle(name, *options, code=CODE, **more):
+    bundle = make_bundle(name, *options, target=f"cpu:none,{code}", **more)
     made = run(os.environ["LLMIR_HOST_KERNELS"], bundle, KERNELS)
     assert made.returncode == 0, made.stderr
     return bundle
@@ -61,13 +68,17 @@ class Tokens(SameTokens, unittest.TestCase):
     def there(self, bundle, prompt, *more):
         return on_gpu(bundle, prompt, *more)
 
-    @unittest.skipUnless(TARGET == "cuda", "tensor cores of CUDA")
-    def test_tensor_cores_give_the_same(self):
+    @unittest.skipUnless(TARGET in TILES, "no instructions for tiles")
+    def test_instructions_for_tiles_give_the_same(self):
+        code, chips = TILES[TARGET]
+        bundle = make_gpu_bundle("tiles", code=code)
         long = "once upon a time there was " * 10
-        for chip, code in ((75, "7.5"), (86, "8.0"), (90, "8.0")):
-            found = on_gpu(BUNDLE, long, FAKE_DRIVER_CHIP=chip)
-            self.assertIn(f"PTX for {code}", found.stderr)
-            self.assertEqual(found.stdout, chat(BUNDLE, "cpu", long).stdout)
+        expected = chat(bundle, "cpu", long).stdout
+        for chip, said in chips:
+            with self.subTest(chip=chip):
+                found = on_gpu(bundle, long, FAKE_DRIVER_CHIP=chip)
+                self.assertIn(said, found.stderr)
+                self.assertEqual(found.stdout, expected)
 
 
 class Machines(unittest.TestCase):

@@ -1,7 +1,7 @@
 //===- ExecToGpu.cpp - Variants of a program to GPU kernels, and those to SPIR-V ---===//
 #include "llmir/Conversion/Passes.h"
 #include "llmir/Dialect/Exec/ExecDialect.h"
-#include "llmir/GpuKernels/GpuKernels.h"
+#include "llmir/GpuKernels/GpuCode.h"
 #include "llmir/Plan/PlanBuilder.h"
 
 namespace mlir::llmir {

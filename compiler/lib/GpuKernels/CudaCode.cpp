@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "BareKernels.h"
+#include "DeviceCode.h"
 #include "DeviceModule.h"
 #include "llmir/Dialect/Gpu/GpuDialect.h"
-#include "llmir/GpuKernels/GpuKernels.h"
 
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
 #include "mlir/Conversion/Passes.h"
@@ -23,15 +23,10 @@
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Support/TargetSelect.h"
 
-#include <chrono>
-
 using namespace mlir;
 
 namespace llmir::compiler {
 namespace {
-
-/// From which products of bytes have m16n8k32: the level of the second module.
-constexpr uint32_t tensorLevel = 80;
 
 llvm::Error failure(const char *what) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), "PTX: %s", what);
@@ -85,14 +80,8 @@ void initializeTarget() {
 
 } // namespace
 
-GpuTarget bareTarget(uint32_t pageTokens) {
-  GpuTarget target;
-  target.dot4 = target.halfFloats = target.staticSizes = true;
-  target.pageTokens = pageTokens;
-  return target;
-}
-
-llvm::Expected<std::string> lowerToPtx(ModuleOp module, uint32_t level) {
+/// PTX 7.0 has mma.m16n8k32.
+llvm::Expected<std::vector<uint8_t>> makePtx(ModuleOp module, const GpuLevel &level) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
@@ -109,55 +98,14 @@ llvm::Expected<std::string> lowerToPtx(ModuleOp module, uint32_t level) {
     return failure("an operation has no lowering");
   initializeTarget();
   auto text = emitDeviceModule(*module.getOps<gpu::GPUModuleOp>().begin(),
-                               {"nvptx64-nvidia-cuda", level >= tensorLevel ? "sm_80" : "sm_75",
-                                level >= tensorLevel ? "+ptx70" : "+ptx64",
+                               {"nvptx64-nvidia-cuda", level.name,
+                                level.kernels.tensorUnit == TensorUnit::Mma ? "+ptx70" : "+ptx64",
                                 llvm::CodeGenFileType::AssemblyFile});
   if (!text)
     return text.takeError();
-  return std::string(text->begin(), text->end());
-}
-
-namespace {
-
-llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
-                                     const GpuCodeOptions &options, uint32_t level) {
-  const auto start = std::chrono::steady_clock::now();
-  DialectRegistry registry;
-  registerGpuDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  GpuTarget target = bareTarget(options.pageTokens);
-  target.tensorUnit = tensorUnitOf(LLMIR_SECTION_TARGET_CUDA, level);
-  auto functions = appendGpuKernels(*module, variants, target);
-  if (!functions)
-    return functions.takeError();
-  auto text = lowerToPtx(*module, level);
-  if (!text)
-    return text.takeError();
-  GpuCode code;
-  code.target = LLMIR_SECTION_TARGET_CUDA;
-  code.level = level;
-  code.binary.assign(text->begin(), text->end());
-  code.binary.push_back(0); // drivers take a string
-  code.section = makeGpuSection(*functions, code.binary, options);
-  code.functions = static_cast<uint32_t>(functions->functions.size());
-  code.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return std::move(code);
-}
-
-} // namespace
-
-llvm::Expected<std::vector<GpuCode>> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
-                                                     const GpuCodeOptions &options) {
-  std::vector<GpuCode> codes;
-  for (uint32_t level : {75u, tensorLevel}) {
-    auto code = compileLevel(variants, options, level);
-    if (!code)
-      return code.takeError();
-    codes.push_back(std::move(*code));
-  }
-  return codes;
+  std::vector<uint8_t> binary(text->begin(), text->end());
+  binary.push_back(0); // drivers take a string
+  return binary;
 }
 
 } // namespace llmir::compiler

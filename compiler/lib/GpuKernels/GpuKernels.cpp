@@ -45,32 +45,6 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   return target.isSoftware ? software : parallel;
 }
 
-TensorUnit tensorUnitOf(uint32_t target, uint32_t level) {
-  if (target == LLMIR_SECTION_TARGET_CUDA)
-    return level >= 80 ? TensorUnit::Mma : TensorUnit::None;
-  if (target != LLMIR_SECTION_TARGET_HIP)
-    return TensorUnit::None;
-  switch (level) {
-  case LLMIR_GPU_LEVEL_HIP(0x90a):
-    return TensorUnit::Mfma16;
-  case LLMIR_GPU_LEVEL_HIP(0x942):
-    return TensorUnit::Mfma32;
-  case LLMIR_GPU_LEVEL_HIP(0x1100):
-    return TensorUnit::Wmma;
-  case LLMIR_GPU_LEVEL_HIP(0x1201):
-    return TensorUnit::WmmaGfx12;
-  default:
-    return TensorUnit::None;
-  }
-}
-
-GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens) {
-  GpuTarget target = bareTarget(pageTokens);
-  target.tensorUnit = tensorUnitOf(code.target, code.level);
-  target.tensorByMemory = true;
-  return target;
-}
-
 std::string gpuFunctionName(size_t function) { return "f" + std::to_string(function); }
 
 void registerGpuDialects(mlir::DialectRegistry &registry) {
@@ -134,11 +108,6 @@ void buildVariant(VariantFunctions &out, const KernelVariant &variant) {
   }
 }
 
-template <typename T>
-void put(std::vector<uint8_t> &bytes, size_t offset, const T *from, size_t n) {
-  std::memcpy(bytes.data() + offset, from, n * sizeof(T));
-}
-
 } // namespace
 
 Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module, ArrayRef<KernelVariant> variants,
@@ -167,37 +136,6 @@ Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module, ArrayRef<KernelVa
   if (mlir::failed(mlir::verify(module)))
     return createStringError(inconvertibleErrorCode(), "GPU kernels: invalid module");
   return result;
-}
-
-std::vector<uint8_t> makeGpuSection(const GpuFunctions &module, ArrayRef<uint8_t> binary,
-                                    const GpuCodeOptions &options) {
-  llmir_gpu_image_t image = {};
-  image.record_bytes = sizeof image;
-  image.function_count = static_cast<uint32_t>(module.functions.size());
-  image.function_offset = sizeof image;
-  image.binary_offset =
-      static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
-  image.binary_bytes = static_cast<uint32_t>(binary.size());
-  image.largest = module.largest;
-
-  llmir_code_record_t record = {};
-  record.record_bytes = sizeof record;
-  record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
-  record.entry_count = static_cast<uint32_t>(module.entries.size());
-  record.entry_offset = sizeof record;
-  record.image_offset = alignTo(sizeof record + module.entries.size() * sizeof(uint32_t),
-                                LLMIR_BUNDLE_SECTION_ALIGNMENT);
-  record.image_bytes = image.binary_offset + binary.size();
-  std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
-
-  std::vector<uint8_t> section(record.image_offset + record.image_bytes);
-  put(section, 0, &record, 1);
-  put(section, record.entry_offset, module.entries.data(), module.entries.size());
-  put(section, record.image_offset, &image, 1);
-  put(section, record.image_offset + image.function_offset, module.functions.data(),
-      module.functions.size());
-  put(section, record.image_offset + image.binary_offset, binary.data(), binary.size());
-  return section;
 }
 
 } // namespace llmir::compiler

@@ -7,9 +7,9 @@
 //===----------------------------------------------------------------------===//
 #include "../CodeGen/SharedObject.h"
 #include "BareKernels.h"
+#include "DeviceCode.h"
 #include "DeviceModule.h"
 #include "llmir/Dialect/Gpu/GpuDialect.h"
-#include "llmir/GpuKernels/GpuKernels.h"
 
 #include "mlir/Conversion/GPUToROCDL/GPUToROCDLPass.h"
 #include "mlir/Conversion/Passes.h"
@@ -23,18 +23,12 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/ROCDL/ROCDLToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/TargetSelect.h"
-
-#include <chrono>
 
 using namespace mlir;
 
 namespace llmir::compiler {
 namespace {
-
-/// Chips, as their numbers are read: gfx90a is 0x90a.
-constexpr uint32_t chips[] = {0x906, 0x90a, 0x942, 0x1030, 0x1100, 0x1201};
 
 llvm::Error failure(const llvm::Twine &what) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), "code for HIP: " + what);
@@ -42,7 +36,7 @@ llvm::Error failure(const llvm::Twine &what) {
 
 /// What MLIR 19 would make calls of device libraries, or has no operation for, becomes intrinsics.
 /// Products of bytes: chips from gfx11 on say for each side whether it has signs.
-void expandOps(gpu::GPUModuleOp module, uint32_t chip) {
+void expandOps(gpu::GPUModuleOp module, bool saysSigns) {
   OpBuilder builder(module.getContext());
   auto replace = [&](Operation *op, ValueRange operands, StringRef name) {
     auto call = builder.create<LLVM::CallIntrinsicOp>(op->getLoc(), op->getResult(0).getType(),
@@ -57,7 +51,7 @@ void expandOps(gpu::GPUModuleOp module, uint32_t chip) {
                                               builder.getBoolAttr(value));
     };
     if (auto dot = dyn_cast<llmir_gpu::Dot4Op>(op)) {
-      if (chip >= 0x1100)
+      if (saysSigns)
         replace(op, {flag(true), dot.getA(), flag(true), dot.getB(), dot.getAcc(), flag(false)},
                 "llvm.amdgcn.sudot4");
       else
@@ -86,7 +80,9 @@ LogicalResult lowerToRocdl(ModuleOp module, const std::string &chip) {
   return passes.run(module);
 }
 
-llvm::Expected<std::vector<uint8_t>> lowerToHsaco(ModuleOp module, uint32_t chip) {
+} // namespace
+
+llvm::Expected<std::vector<uint8_t>> makeHsaco(ModuleOp module, const GpuLevel &level) {
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
@@ -95,17 +91,16 @@ llvm::Expected<std::vector<uint8_t>> lowerToHsaco(ModuleOp module, uint32_t chip
   module.getContext()->appendDialectRegistry(registry);
   module.getContext()->loadDialect<LLVM::LLVMDialect, ROCDL::ROCDLDialect>();
   gpu::GPUModuleOp kernels = *module.getOps<gpu::GPUModuleOp>().begin();
-  expandOps(kernels, chip);
+  expandOps(kernels, level.level >= LLMIR_GPU_LEVEL_HIP(0x1100));
   takeAddresses(kernels);
-  const std::string name = "gfx" + llvm::utohexstr(chip, /*LowerCase=*/true);
-  if (failed(lowerToRocdl(module, name)))
-    return failure("an operation has no lowering for " + name);
+  if (failed(lowerToRocdl(module, level.name)))
+    return failure("an operation has no lowering for " + llvm::Twine(level.name));
   LLVMInitializeAMDGPUTargetInfo();
   LLVMInitializeAMDGPUTarget();
   LLVMInitializeAMDGPUTargetMC();
   LLVMInitializeAMDGPUAsmPrinter();
-  auto object =
-      emitDeviceModule(kernels, {"amdgcn-amd-amdhsa", name, "", llvm::CodeGenFileType::ObjectFile});
+  auto object = emitDeviceModule(
+      kernels, {"amdgcn-amd-amdhsa", level.name, "", llvm::CodeGenFileType::ObjectFile});
   if (!object)
     return object.takeError();
   // The loader of HIP wants the symbols and the notes.
@@ -113,46 +108,6 @@ llvm::Expected<std::vector<uint8_t>> lowerToHsaco(ModuleOp module, uint32_t chip
   if (!linked)
     return linked.takeError();
   return std::move(linked->image);
-}
-
-} // namespace
-
-llvm::Expected<GpuCode> compileHipChip(llvm::ArrayRef<KernelVariant> variants,
-                                       const GpuCodeOptions &options, uint32_t chip) {
-  const auto start = std::chrono::steady_clock::now();
-  DialectRegistry registry;
-  registerGpuDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  GpuTarget target = bareTarget(options.pageTokens);
-  target.tensorUnit = tensorUnitOf(LLMIR_SECTION_TARGET_HIP, LLMIR_GPU_LEVEL_HIP(chip));
-  auto functions = appendGpuKernels(*module, variants, target);
-  if (!functions)
-    return functions.takeError();
-  auto binary = lowerToHsaco(*module, chip);
-  if (!binary)
-    return binary.takeError();
-  GpuCode code;
-  code.target = LLMIR_SECTION_TARGET_HIP;
-  code.level = LLMIR_GPU_LEVEL_HIP(chip);
-  code.binary = std::move(*binary);
-  code.section = makeGpuSection(*functions, code.binary, options);
-  code.functions = static_cast<uint32_t>(functions->functions.size());
-  code.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return std::move(code);
-}
-
-llvm::Expected<std::vector<GpuCode>> compileHipCode(llvm::ArrayRef<KernelVariant> variants,
-                                                    const GpuCodeOptions &options) {
-  std::vector<GpuCode> codes;
-  for (uint32_t chip : chips) {
-    auto code = compileHipChip(variants, options, chip);
-    if (!code)
-      return code.takeError();
-    codes.push_back(std::move(*code));
-  }
-  return codes;
 }
 
 } // namespace llmir::compiler

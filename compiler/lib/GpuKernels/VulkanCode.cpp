@@ -5,8 +5,8 @@
 // llmir_gpu need types that the others have converted.
 //
 //===----------------------------------------------------------------------===//
+#include "DeviceCode.h"
 #include "llmir/Dialect/Gpu/GpuDialect.h"
-#include "llmir/GpuKernels/GpuKernels.h"
 
 #include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
 #include "mlir/Conversion/ControlFlowToSPIRV/ControlFlowToSPIRV.h"
@@ -25,7 +25,6 @@
 #include "mlir/Target/SPIRV/Serialization.h"
 #include "mlir/Transforms/Passes.h"
 
-#include <chrono>
 #include <cstring>
 
 using namespace mlir;
@@ -135,15 +134,6 @@ void relaxAtomics(ModuleOp module) {
   });
 }
 
-double secondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-struct VulkanLevel {
-  uint32_t level;
-  bool dot4, halfFloats, isSoftware;
-};
-
 llvm::Error failure(const char *what) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), "SPIR-V: %s", what);
 }
@@ -157,37 +147,6 @@ llvm::Expected<std::vector<uint8_t>> serialize(ModuleOp module) {
   std::vector<uint8_t> bytes(words.size() * sizeof(uint32_t));
   std::memcpy(bytes.data(), words.data(), bytes.size());
   return bytes;
-}
-
-llvm::Expected<GpuCode> compileLevel(llvm::ArrayRef<KernelVariant> variants,
-                                     const GpuCodeOptions &options, const VulkanLevel &level) {
-  const auto start = std::chrono::steady_clock::now();
-  DialectRegistry registry;
-  registerGpuDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
-  GpuTarget target;
-  target.dot4 = level.dot4;
-  target.halfFloats = level.halfFloats;
-  target.isSoftware = level.isSoftware;
-  target.pageTokens = options.pageTokens;
-  auto functions = appendGpuKernels(*module, variants, target);
-  if (!functions)
-    return functions.takeError();
-  if (llvm::Error error = lowerToSpirv(*module, target))
-    return error;
-  auto binary = serialize(*module);
-  if (!binary)
-    return binary.takeError();
-  GpuCode code;
-  code.target = LLMIR_SECTION_TARGET_VULKAN;
-  code.level = level.level;
-  code.section = makeGpuSection(*functions, *binary, options);
-  code.functions = static_cast<uint32_t>(functions->functions.size());
-  code.binary = std::move(*binary);
-  code.seconds = secondsSince(start);
-  return std::move(code);
 }
 
 } // namespace
@@ -216,18 +175,10 @@ llvm::Error lowerToSpirv(ModuleOp module, const GpuTarget &target) {
   return llvm::Error::success();
 }
 
-llvm::Expected<std::vector<GpuCode>> compileVulkanCode(llvm::ArrayRef<KernelVariant> variants,
-                                                       const GpuCodeOptions &options) {
-  std::vector<GpuCode> codes;
-  for (const VulkanLevel &level : {VulkanLevel{LLMIR_VULKAN_LEVEL_BASE, false, false, false},
-                                   VulkanLevel{LLMIR_VULKAN_LEVEL_DOT, true, true, false},
-                                   VulkanLevel{LLMIR_VULKAN_LEVEL_SOFTWARE, true, true, true}}) {
-    auto code = compileLevel(variants, options, level);
-    if (!code)
-      return code.takeError();
-    codes.push_back(std::move(*code));
-  }
-  return codes;
+llvm::Expected<std::vector<uint8_t>> makeSpirv(ModuleOp module, const GpuLevel &level) {
+  if (llvm::Error error = lowerToSpirv(module, level.kernels))
+    return std::move(error);
+  return serialize(module);
 }
 
 } // namespace llmir::compiler

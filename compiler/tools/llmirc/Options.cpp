@@ -107,35 +107,68 @@ Error parseLevels(ArrayRef<StringRef> names, std::vector<const CpuLevel *> &leve
   return Error::success();
 }
 
-/// "cpu[:none|:NAME[,NAME...]][,vulkan][,cuda][,hip]", a name being a level, a processor or "all".
-/// Levels stay open if the processor is there without names.
+/// A target of --target, and the names behind it.
+struct NamedTarget {
+  NamedTarget(StringRef name) : name(name) {}
+
+  StringRef name;
+  bool isThere = false, hasNames = false;
+  SmallVector<StringRef> names;
+};
+
+/// The levels of a GPU target that is there: those named, or all.
+Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &levels) {
+  SmallVector<StringRef> known;
+  for (const GpuLevel &level : gpuLevels())
+    if (target.name == level.targetName)
+      known.push_back(level.name);
+  for (StringRef name : target.names)
+    if (name != "all" && !is_contained(known, name))
+      return usageError("option '--target': unknown level '" + target.name + ":" + name +
+                        "', known: all, " + join(known, ", "));
+  for (const GpuLevel &level : gpuLevels())
+    if (target.name == level.targetName &&
+        (!target.hasNames || is_contained(target.names, level.name) ||
+         is_contained(target.names, "all")))
+      levels.push_back(&level);
+  return Error::success();
+}
+
+/// Comma-separated "TARGET[:NAME[,NAME...]]", a name being a level or "all"; of the processor also
+/// a processor or "none". The processor's levels stay open if it is there without names.
 Error parseTarget(StringRef value, std::optional<std::vector<const CpuLevel *>> &out,
                   Options &options) {
-  SmallVector<StringRef> parts, names;
+  NamedTarget targets[] = {StringRef("cpu"), StringRef("vulkan"), StringRef("cuda"),
+                           StringRef("hip")};
+  NamedTarget *last = nullptr;
+  SmallVector<StringRef> parts;
   value.split(parts, ',');
-  bool isCpu = false, takesNames = false;
-  options.vulkan = options.cuda = options.hip = false;
   for (StringRef part : parts) {
-    auto [target, name] = part.split(':');
-    if (target == "cpu") {
-      isCpu = true;
-      takesNames = part.contains(':');
-      if (takesNames)
-        names.push_back(name);
-    } else if (part == "vulkan" || part == "cuda" || part == "hip") {
-      (part == "vulkan" ? options.vulkan : part == "cuda" ? options.cuda : options.hip) = true;
-      takesNames = false;
-    } else if (takesNames) {
-      names.push_back(part);
+    const StringRef name = part.split(':').first;
+    auto *target = find_if(targets, [&](const NamedTarget &t) { return t.name == name; });
+    if (target != std::end(targets)) {
+      last = target;
+      last->isThere = true;
+      last->hasNames |= part.contains(':');
+      if (part.contains(':'))
+        last->names.push_back(part.split(':').second);
+    } else if (last && last->hasNames) {
+      last->names.push_back(part);
     } else {
       return usageError("option '--target': unknown target '" + part +
                         "', known: cpu, vulkan, cuda, hip");
     }
   }
+  options.gpuLevels.clear();
+  for (const NamedTarget &target : drop_begin(targets))
+    if (target.isThere)
+      if (Error error = addGpuLevels(target, options.gpuLevels))
+        return error;
   out.reset();
-  if (isCpu && names.empty())
+  const NamedTarget &cpu = targets[0];
+  if (cpu.isThere && !cpu.hasNames)
     return Error::success();
-  return parseLevels(names, out.emplace());
+  return parseLevels(cpu.names, out.emplace());
 }
 
 /// Where no levels were named: those of the processor that the output is for.
@@ -254,6 +287,22 @@ std::string processorLines() {
   return lines;
 }
 
+/// The same of GPUs: "    cuda: sm_75, sm_80".
+std::string gpuLines() {
+  std::string lines;
+  StringRef target;
+  for (const GpuLevel &level : gpuLevels()) {
+    if (target != level.targetName)
+      lines +=
+          (target.empty() ? "                            " : "\n                            ") +
+          std::string(level.targetName) + ": " + level.name;
+    else
+      lines += std::string(", ") + level.name;
+    target = level.targetName;
+  }
+  return lines + "\n";
+}
+
 } // namespace
 
 Expected<Options> parseOptions(ArrayRef<StringRef> arguments) {
@@ -301,8 +350,10 @@ std::string usageText() {
          "levels of\n"
          "                            this machine's processor; cpu:all; cpu:none: no code\n" +
          processorLines() +
-         "                            vulkan: code for Vulkan devices; cuda: PTX for sm_75 and "
-         "newer\n"
+         "                            vulkan, cuda (PTX), hip (code objects): code for GPUs; "
+         "with names\n"
+         "                            behind it for those levels alone:\n" +
+         gpuLines() +
          "  --context N               positions that the model is used with (default: as trained)\n"
          "  --chunk N                 most tokens of one pass (default: 256); fewer take less "
          "memory\n"

@@ -3,7 +3,7 @@
 #define LLMIR_TOOLS_LLMIRC_OPTIONS_H
 
 #include "llmir/Bundle/ObjectFile.h"
-#include "llmir/CodeGen/CpuCodeGen.h"
+#include "llmir/GpuKernels/GpuCode.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -22,12 +22,10 @@ struct Options {
   std::string output; ///< "-": standard output (text only)
   std::string quantize = "keep";
   std::string activations = "mixed";
-  std::vector<const CpuLevel *> levels; ///< levels that get code, weakest first
-  bool vulkan = false;                  ///< code for Vulkan devices
-  bool cuda = false;                    ///< code for CUDA devices
-  bool hip = false;                     ///< code for AMD's devices
-  uint32_t contextCount = 0;            ///< 0: what the model was trained for
-  uint32_t chunkTokens = 0;             ///< most tokens of a pass; 0: the compiler's choice
+  std::vector<const CpuLevel *> levels;    ///< levels that get code, weakest first
+  std::vector<const GpuLevel *> gpuLevels; ///< the same of GPUs
+  uint32_t contextCount = 0;               ///< 0: what the model was trained for
+  uint32_t chunkTokens = 0;                ///< most tokens of a pass; 0: the compiler's choice
   Emit emit = Emit::Bundle;
   const ObjectMachine *objectFor = nullptr; ///< of Emit::Object; never null then
   std::string dumpAfter;                    ///< name of a pass; empty: none

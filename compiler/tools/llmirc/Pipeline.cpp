@@ -151,34 +151,21 @@ Error Compilation::addCode() {
 }
 
 Error Compilation::addGpuCode() {
-  if (!options.vulkan && !options.cuda && !options.hip)
+  if (options.gpuLevels.empty())
     return Error::success();
   progress.show("generating code for GPUs");
   GpuCodeOptions codeOptions;
   codeOptions.planHash = hashBytes(program.plan);
   codeOptions.pageTokens = program.summary.pageTokens;
-  if (options.vulkan) {
-    auto codes = compileVulkanCode(program.variants, codeOptions);
-    if (!codes)
-      return codes.takeError();
-    report.gpuCodes = std::move(*codes);
-  }
-  if (options.cuda) {
-    auto codes = compileCudaCode(program.variants, codeOptions);
-    if (!codes)
-      return codes.takeError();
-    for (GpuCode &code : *codes)
-      report.gpuCodes.push_back(std::move(code));
-  }
-  if (options.hip) {
-    auto codes = compileHipCode(program.variants, codeOptions);
-    if (!codes)
-      return codes.takeError();
-    for (GpuCode &code : *codes)
-      report.gpuCodes.push_back(std::move(code));
+  for (const GpuLevel *level : options.gpuLevels) {
+    auto code = compileGpuCode(program.variants, codeOptions, *level);
+    if (!code)
+      return code.takeError();
+    report.gpuCodes.push_back(std::move(*code));
   }
   for (const GpuCode &code : report.gpuCodes)
-    writer.add({LLMIR_SECTION_CODE, static_cast<llmir_section_target_t>(code.target), code.level},
+    writer.add({LLMIR_SECTION_CODE, static_cast<llmir_section_target_t>(code.level->target),
+                code.level->level},
                code.section);
   return Error::success();
 }

@@ -52,32 +52,23 @@ StringRef levelName(uint32_t id) {
   return level == cpuLevels().end() ? "?" : level->name;
 }
 
-std::string gpuLevelName(uint32_t target, uint32_t level) {
-  if (target == LLMIR_SECTION_TARGET_HIP)
-    return "hip-gfx" + utohexstr(level >> 8, /*LowerCase=*/true);
-  return target == LLMIR_SECTION_TARGET_CUDA    ? "cuda"
-         : level == LLMIR_VULKAN_LEVEL_SOFTWARE ? "vulkan-software"
-         : level == LLMIR_VULKAN_LEVEL_DOT      ? "vulkan-dot"
-                                                : "vulkan";
-}
-
 /// "WEIGHTS", "CODE v3".
 std::string sectionName(const SectionKey &key) {
   static constexpr const char *names[] = {"",     "MODEL", "TOKENIZER", "CHAT",   "WEIGHTS",
                                           "PLAN", "CODE",  "SELFTEST",  "REPORT", "SIGNATURE"};
   std::string name = names[key.kind];
   if (key.kind == LLMIR_SECTION_CODE)
-    name += " " + (key.target == LLMIR_SECTION_TARGET_CPU ? levelName(key.level).str()
-                                                          : gpuLevelName(key.target, key.level));
+    name += " " + (key.target == LLMIR_SECTION_TARGET_CPU
+                       ? levelName(key.level).str()
+                       : findGpuLevel(key.target, key.level)->fullName());
   return name;
 }
 
 void printCode(raw_ostream &stream, const Report &report) {
   for (const GpuCode &code : report.gpuCodes)
     printLine(stream, &code == &report.gpuCodes.front() ? "GPU code" : "",
-              formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s",
-                      gpuLevelName(code.target, code.level), formatBytes(code.binary.size()),
-                      code.functions, code.seconds));
+              formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s", code.level->fullName(),
+                      formatBytes(code.binary.size()), code.functions, code.seconds));
   if (report.codes.empty()) {
     printLine(stream, "code", "none: the built-in kernels run");
     return;
@@ -118,12 +109,8 @@ std::string reportJson(const Options &options, const ImportedModel &model,
   json::Array levels;
   for (const CpuLevel *level : options.levels)
     levels.push_back(level->name);
-  if (options.vulkan)
-    levels.push_back("vulkan");
-  if (options.cuda)
-    levels.push_back("cuda");
-  if (options.hip)
-    levels.push_back("hip");
+  for (const GpuLevel *level : options.gpuLevels)
+    levels.push_back(level->fullName());
   json::Object root{{"compiler", formatv("llmirc {0}.{1}.{2}", LLMIR_VERSION_MAJOR,
                                          LLMIR_VERSION_MINOR, LLMIR_VERSION_PATCH)
                                      .str()},

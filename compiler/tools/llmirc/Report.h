@@ -4,7 +4,7 @@
 
 #include "Options.h"
 #include "llmir/Bundle/BundleWriter.h"
-#include "llmir/GpuKernels/GpuKernels.h"
+#include "llmir/GpuKernels/GpuCode.h"
 #include "llmir/Import/ImportedModel.h"
 #include "llmir/Plan/PlanBuilder.h"
 #include "llmir/Weights/WeightPacker.h"

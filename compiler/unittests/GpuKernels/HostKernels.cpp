@@ -95,7 +95,8 @@ void HostFunction::replaceShared(Block &block) {
   }
 }
 
-/// A function of the module: unrolled products have hundreds of calls of it, which inlined are most of a compilation.
+/// A function of the module: unrolled products have hundreds of calls of it, which inlined are most
+/// of a compilation.
 func::FuncOp HostFunction::dot4Function() {
   constexpr llvm::StringLiteral name("dot4");
   if (auto function = module.lookupSymbol<func::FuncOp>(name))
@@ -277,9 +278,7 @@ llvm::Expected<std::vector<uint8_t>> compileHostKernels(llvm::ArrayRef<KernelVar
   return emitObject(*module);
 }
 
-bool hasTilesOfHost(const GpuCode &code) {
-  return code.target != LLMIR_SECTION_TARGET_VULKAN || code.level != LLMIR_VULKAN_LEVEL_SOFTWARE;
-}
+bool hasStandIn(const GpuLevel &level) { return !level.kernels.isSoftware; }
 
 llvm::Error writeHostKernels(llvm::ArrayRef<uint8_t> object, const GpuCode &code,
                              const std::string &folder) {

@@ -7,7 +7,7 @@
 #ifndef LLMIR_UNITTESTS_GPUKERNELS_HOSTKERNELS_H
 #define LLMIR_UNITTESTS_GPUKERNELS_HOSTKERNELS_H
 
-#include "llmir/GpuKernels/GpuKernels.h"
+#include "llmir/GpuKernels/GpuCode.h"
 
 namespace llmir::compiler {
 
@@ -16,9 +16,8 @@ namespace llmir::compiler {
 llvm::Expected<std::vector<uint8_t>> compileHostKernels(llvm::ArrayRef<KernelVariant> variants,
                                                         const GpuTarget &target);
 
-/// Whether the functions of `code` are cut like those for bareTarget, so that these can be executed
-/// in their place: all but those for software devices.
-bool hasTilesOfHost(const GpuCode &code);
+/// Whether the functions of a level are those of its standInTarget: not those for software devices.
+bool hasStandIn(const GpuLevel &level);
 
 /// Writes such an object to the file in `folder` where the stand-in driver looks for it when `code`
 /// is loaded.

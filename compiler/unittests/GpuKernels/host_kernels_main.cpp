@@ -65,26 +65,6 @@ std::vector<KernelVariant> variantsOf(llvm::StringRef section, llmir_plan_record
   return variants;
 }
 
-/// All code that the bundle may have.
-llvm::Expected<std::vector<GpuCode>> compileAll(llvm::ArrayRef<KernelVariant> variants,
-                                                const GpuCodeOptions &options) {
-  auto codes = compileHipCode(variants, options);
-  if (!codes)
-    return codes.takeError();
-  auto cuda = compileCudaCode(variants, options);
-  if (!cuda)
-    return cuda.takeError();
-  for (GpuCode &code : *cuda)
-    codes->push_back(std::move(code));
-  auto vulkan = compileVulkanCode(variants, options);
-  if (!vulkan)
-    return vulkan.takeError();
-  for (GpuCode &code : *vulkan)
-    if (hasTilesOfHost(code))
-      codes->push_back(std::move(code));
-  return codes;
-}
-
 llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
   llvm::StringRef plan = bundle.section(LLMIR_SECTION_PLAN);
   if (plan.empty())
@@ -93,19 +73,20 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
   std::vector<KernelVariant> variants = variantsOf(plan, record);
   GpuCodeOptions options;
   options.pageTokens = record.page_tokens;
-  auto codes = compileAll(variants, options);
-  if (!codes)
-    return codes.takeError();
   std::map<TensorUnit, std::vector<uint8_t>> objects; // by what the kernels differ in
   unsigned count = 0;
-  for (const GpuCode &code : *codes) {
-    llvm::StringRef section = bundle.section(LLMIR_SECTION_CODE, code.target, code.level);
-    llvm::StringRef binary(reinterpret_cast<const char *>(code.binary.data()), code.binary.size());
-    if (section.empty())
+  for (const GpuLevel &level : gpuLevels()) {
+    llvm::StringRef section = bundle.section(LLMIR_SECTION_CODE, level.target, level.level);
+    if (section.empty() || !hasStandIn(level))
       continue;
+    auto code = compileGpuCode(variants, options, level);
+    if (!code)
+      return code.takeError();
+    llvm::StringRef binary(reinterpret_cast<const char *>(code->binary.data()),
+                           code->binary.size());
     if (!section.ends_with(binary))
       return failure("the bundle's code is not what its variants give");
-    const GpuTarget target = standInTarget(code, options.pageTokens);
+    const GpuTarget target = standInTarget(level, options.pageTokens);
     std::vector<uint8_t> &object = objects[target.tensorUnit];
     if (object.empty()) {
       auto made = compileHostKernels(variants, target);
@@ -113,7 +94,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
         return made.takeError();
       object = std::move(*made);
     }
-    if (llvm::Error error = writeHostKernels(object, code, folder))
+    if (llvm::Error error = writeHostKernels(object, *code, folder))
       return error;
     ++count;
   }

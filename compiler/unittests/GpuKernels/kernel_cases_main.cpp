@@ -124,7 +124,7 @@ llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
                       const std::string &path) {
   case_header_t header = describe(kernelCase);
   for (const GpuCode &code : codes)
-    header.codes[header.code_count++] = {code.target, code.level,
+    header.codes[header.code_count++] = {code.level->target, code.level->level,
                                          static_cast<uint32_t>(code.section.size()), 0};
 
   Writer writer;
@@ -158,32 +158,24 @@ llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
   return failure ? llvm::createStringError(failure, path) : llvm::Error::success();
 }
 
-/// Chips of AMD's that multiply tiles, each in its own way: a case is for one of them.
-constexpr uint32_t chips[] = {0x90a, 0x942, 0x1100, 0x1201};
+/// Levels of AMD's chips that multiply tiles, each in its own way: a case is for one of them.
+std::vector<const GpuLevel *> tileLevels() {
+  std::vector<const GpuLevel *> levels;
+  for (const GpuLevel &level : gpuLevels())
+    if (level.target == LLMIR_SECTION_TARGET_HIP && level.kernels.tensorUnit != TensorUnit::None)
+      levels.push_back(&level);
+  return levels;
+}
 
-/// Vulkan's code, CUDA's and that of one chip of AMD's.
-llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, uint32_t chip,
-                                                 const std::string &folder) {
-  GpuCodeOptions options;
-  options.pageTokens = 16; // of KernelCases.cpp
-  auto codes = compileVulkanCode({kernelCase.variant}, options);
-  if (!codes)
-    return codes.takeError();
-  auto cuda = compileCudaCode({kernelCase.variant}, options);
-  if (!cuda)
-    return cuda.takeError();
-  auto hip = compileHipChip({kernelCase.variant}, options, chip);
-  if (!hip)
-    return hip.takeError();
-  for (GpuCode &code : *cuda)
-    codes->push_back(std::move(code));
-  codes->push_back(std::move(*hip));
+/// Writes what a stand-in executes for the codes of a case.
+llvm::Error writeStandIns(const KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
+                          const GpuCodeOptions &options, const std::string &folder) {
   std::vector<uint8_t> object;
   TensorUnit made = TensorUnit::None;
-  for (const GpuCode &code : *codes) {
-    if (!hasTilesOfHost(code))
+  for (const GpuCode &code : codes) {
+    if (!hasStandIn(*code.level))
       continue;
-    const GpuTarget target = standInTarget(code, options.pageTokens);
+    const GpuTarget target = standInTarget(*code.level, options.pageTokens);
     // Only matrix products differ by the instruction for tiles.
     const bool differs = kernelCase.variant.kernel == LLMIR_KERNEL_LINEAR;
     if (object.empty() || (differs && target.tensorUnit != made)) {
@@ -194,8 +186,27 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, u
       made = target.tensorUnit;
     }
     if (llvm::Error error = writeHostKernels(object, code, folder + "/kernels"))
-      return std::move(error);
+      return error;
   }
+  return llvm::Error::success();
+}
+
+/// The code of all levels of Vulkan and CUDA, and of `hip`.
+llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, const GpuLevel *hip,
+                                                 const std::string &folder) {
+  GpuCodeOptions options;
+  options.pageTokens = 16; // of KernelCases.cpp
+  std::vector<GpuCode> codes;
+  for (const GpuLevel &level : gpuLevels()) {
+    if (level.target == LLMIR_SECTION_TARGET_HIP && &level != hip)
+      continue;
+    auto code = compileGpuCode({kernelCase.variant}, options, level);
+    if (!code)
+      return code.takeError();
+    codes.push_back(std::move(*code));
+  }
+  if (llvm::Error error = writeStandIns(kernelCase, codes, options, folder))
+    return std::move(error);
   return codes;
 }
 
@@ -203,9 +214,10 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, u
 /// 1 after saying what failed.
 int writeCases(std::vector<KernelCase> &cases, size_t first, size_t step,
                const std::string &folder) {
+  const std::vector<const GpuLevel *> hip = tileLevels();
   for (size_t i = first; i < cases.size(); i += step) {
     KernelCase one = withOneToken(cases[i]);
-    auto codes = compileCase(cases[i], chips[i % std::size(chips)], folder);
+    auto codes = compileCase(cases[i], hip[i % hip.size()], folder);
     llvm::Error error = codes ? llvm::Error::success() : codes.takeError();
     size_t number = 2 * i;
     for (KernelCase *each : {&cases[i], &one})

@@ -80,6 +80,8 @@ class Usage(TestCase):
         self.assert_fails(2, "known: cpu, vulkan, cuda, hip", "m.gguf", "-o", self.out, "--target", "tpu")
         self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")
         self.assert_fails(2, "''", "m.gguf", "-o", self.out, "--target", "cpu:")
+        self.assert_fails(2, "'hip:gfx1', known: all, gfx906, gfx90a", "m.gguf", "-o", self.out, "--target", "hip:gfx1")
+        self.assert_fails(2, "unknown target 'gfx90a'", "m.gguf", "-o", self.out, "--target", "hip,gfx90a")
 
     def test_emit_lists_the_known(self):
         self.assert_fails(2, "bundle, object, plan, mlir", "m.gguf", "-o", self.out, "--emit", "elf")
@@ -176,14 +178,23 @@ class Compile(TestCase):
         self.assertEqual((result.stdout, result.stderr), ("", ""))
 
     def test_levels_select_code_sections(self):
-        for target, levels in (("cpu:none", []), ("cpu:v3", [0x103]), ("cpu", [0x102, 0x103, 0x105]),
-                               ("cpu:riscv64,armv7-neon,aarch64-i8mm", [0x203, 0x301, 0x401])):
+        rows = [("cpu:none", []), ("cpu:v3", [0x103]), ("cpu", [0x102, 0x103, 0x105])]
+        if "riscv64: " in run("--help").stdout:  # not a build for the host's processor alone
+            rows.append(("cpu:riscv64,armv7-neon,aarch64-i8mm", [0x203, 0x301, 0x401]))
+        for target, levels in rows:
+            self.compile("--target", target, "--quiet")
+            self.assertEqual(section_levels(self.out.read_bytes()), levels)
+
+    def test_levels_of_gpus_select_code_sections(self):
+        for target, levels in (("vulkan:dot,base", [0x101, 0x102]), ("cuda:sm_80,hip:gfx90a,gfx1201", [80, 0x90a00, 0x120100])):
             self.compile("--target", target, "--quiet")
             self.assertEqual(section_levels(self.out.read_bytes()), levels)
 
     def test_vulkan_code_is_valid(self):
         self.compile("--target", "vulkan,cpu:v3", "--quiet")
         self.assertEqual(section_levels(self.out.read_bytes()), [0x101, 0x102, 0x103, 0x103])
+        for _, module in gpu_modules(self.out.read_bytes(), 2):
+            self.assertEqual(atomic_semantics(module), {0})  # Vulkan wants a storage class beside anything else
         if not shutil.which("spirv-val"):
             self.skipTest("no spirv-val")
         for name, module in gpu_modules(self.out.read_bytes(), 2):
@@ -256,6 +267,20 @@ class Compile(TestCase):
 
     def test_unknown_chat_template_fails(self):
         self.assert_fails(1, "no-such-template", MODEL, "-o", self.out, "--chat-template", "no-such-template")
+
+
+def atomic_semantics(module):
+    """Memory semantics of OpAtomicAnd and OpAtomicOr of a SPIR-V module."""
+    words = struct.unpack(f"<{len(module) // 4}I", module)
+    constants, found, at = {}, set(), 5
+    while at < len(words):
+        count, opcode = divmod(words[at], 1 << 16)
+        if opcode == 43:  # OpConstant
+            constants[words[at + 2]] = words[at + 3]
+        elif opcode in (240, 241):
+            found.add(words[at + 5])
+        at += count
+    return {constants[value] for value in found}
 
 
 def section_levels(bundle):

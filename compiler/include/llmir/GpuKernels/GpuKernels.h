@@ -31,7 +31,7 @@ struct GpuTarget {
   bool isSoftware = false;  ///< the device is a program on a processor
   TensorUnit tensorUnit = TensorUnit::None;
   bool tensorByMemory = false; ///< without the instruction: a processor stands in for the GPU
-  uint32_t pageTokens = 0; ///< of the plan: positions of a KV page
+  uint32_t pageTokens = 0;     ///< of the plan: positions of a KV page
 };
 
 /// Tiles of one class of devices: the one table of what kernels are tuned by.
@@ -70,57 +70,6 @@ void registerGpuDialects(mlir::DialectRegistry &registry);
 llvm::Expected<GpuFunctions> appendGpuKernels(mlir::ModuleOp module,
                                               llvm::ArrayRef<KernelVariant> variants,
                                               const GpuTarget &target);
-
-struct GpuCodeOptions {
-  /// Hash of the PLAN section that the code belongs to.
-  std::array<uint8_t, LLMIR_BUNDLE_HASH_BYTES> planHash{};
-  uint32_t pageTokens = 0;
-};
-
-/// A CODE section for one kind of GPU.
-struct GpuCode {
-  uint32_t target = 0;          ///< llmir_section_target_t
-  uint32_t level = 0;           ///< llmir_vulkan_level_t, 10 * major + minor, LLMIR_GPU_LEVEL_HIP
-  std::vector<uint8_t> binary;  ///< SPIR-V, PTX or HSACO
-  std::vector<uint8_t> section; ///< llmir_code_record_t, entries, image
-  uint32_t functions = 0;
-  double seconds = 0;
-};
-
-/// Replaces the kernels of `module` by a spirv.module for SPIR-V 1.3.
-llvm::Error lowerToSpirv(mlir::ModuleOp module, const GpuTarget &target);
-
-/// What kernels with addresses as parameters are generated for: CUDA and HIP.
-GpuTarget bareTarget(uint32_t pageTokens);
-
-/// The instruction for tiles of the devices that run a code: GpuCode's target and level.
-TensorUnit tensorUnitOf(uint32_t target, uint32_t level);
-
-/// Lowers the kernels of `module` in place and returns them as PTX for sm_75 or sm_80.
-llvm::Expected<std::string> lowerToPtx(mlir::ModuleOp module, uint32_t level);
-
-/// PTX, which the driver compiles for the device: one without and one with tensor cores.
-llvm::Expected<std::vector<GpuCode>> compileCudaCode(llvm::ArrayRef<KernelVariant> variants,
-                                                     const GpuCodeOptions &options);
-
-/// The target of a stand-in for the kernels of a code for a GPU.
-GpuTarget standInTarget(const GpuCode &code, uint32_t pageTokens);
-
-/// The code object of one of AMD's chips: 0x90a is gfx90a.
-llvm::Expected<GpuCode> compileHipChip(llvm::ArrayRef<KernelVariant> variants,
-                                       const GpuCodeOptions &options, uint32_t chip);
-
-/// Code objects of the chips that llmirc knows.
-llvm::Expected<std::vector<GpuCode>> compileHipCode(llvm::ArrayRef<KernelVariant> variants,
-                                                    const GpuCodeOptions &options);
-
-/// llmir_code_record_t, the entries, and an llmir_gpu_image_t with functions and binary.
-std::vector<uint8_t> makeGpuSection(const GpuFunctions &functions, llvm::ArrayRef<uint8_t> binary,
-                                    const GpuCodeOptions &options);
-
-/// SPIR-V of every Vulkan level.
-llvm::Expected<std::vector<GpuCode>> compileVulkanCode(llvm::ArrayRef<KernelVariant> variants,
-                                                       const GpuCodeOptions &options);
 
 } // namespace llmir::compiler
 

@@ -1,0 +1,137 @@
+//===- GpuCode.cpp - Code sections for GPUs -------------------------------===//
+#include "llmir/GpuKernels/GpuCode.h"
+#include "DeviceCode.h"
+
+#include <chrono>
+#include <cstring>
+
+using namespace llvm;
+
+namespace llmir::compiler {
+namespace {
+
+GpuTarget vulkanTarget(bool hasDot, bool isSoftware) {
+  GpuTarget target;
+  target.dot4 = target.halfFloats = hasDot;
+  target.isSoftware = isSoftware;
+  return target;
+}
+
+/// Kernels with addresses as parameters: CUDA and HIP.
+GpuTarget bareTarget(TensorUnit unit) {
+  GpuTarget target;
+  target.dot4 = target.halfFloats = target.staticSizes = true;
+  target.tensorUnit = unit;
+  return target;
+}
+
+GpuLevel vulkan(uint32_t level, const char *name, bool hasDot, bool isSoftware) {
+  return {LLMIR_SECTION_TARGET_VULKAN, level, "vulkan", name, vulkanTarget(hasDot, isSoftware)};
+}
+
+GpuLevel cuda(uint32_t level, const char *name, TensorUnit unit) {
+  return {LLMIR_SECTION_TARGET_CUDA, level, "cuda", name, bareTarget(unit)};
+}
+
+GpuLevel hip(uint32_t chip, const char *name, TensorUnit unit) {
+  return {LLMIR_SECTION_TARGET_HIP, LLMIR_GPU_LEVEL_HIP(chip), "hip", name, bareTarget(unit)};
+}
+
+template <typename T>
+void put(std::vector<uint8_t> &bytes, size_t offset, const T *from, size_t n) {
+  std::memcpy(bytes.data() + offset, from, n * sizeof(T));
+}
+
+std::vector<uint8_t> makeSection(const GpuFunctions &module, ArrayRef<uint8_t> binary,
+                                 const GpuCodeOptions &options) {
+  llmir_gpu_image_t image = {};
+  image.record_bytes = sizeof image;
+  image.function_count = static_cast<uint32_t>(module.functions.size());
+  image.function_offset = sizeof image;
+  image.binary_offset =
+      static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
+  image.binary_bytes = static_cast<uint32_t>(binary.size());
+  image.largest = module.largest;
+
+  llmir_code_record_t record = {};
+  record.record_bytes = sizeof record;
+  record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
+  record.entry_count = static_cast<uint32_t>(module.entries.size());
+  record.entry_offset = sizeof record;
+  record.image_offset = alignTo(sizeof record + module.entries.size() * sizeof(uint32_t),
+                                LLMIR_BUNDLE_SECTION_ALIGNMENT);
+  record.image_bytes = image.binary_offset + binary.size();
+  std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
+
+  std::vector<uint8_t> section(record.image_offset + record.image_bytes);
+  put(section, 0, &record, 1);
+  put(section, record.entry_offset, module.entries.data(), module.entries.size());
+  put(section, record.image_offset, &image, 1);
+  put(section, record.image_offset + image.function_offset, module.functions.data(),
+      module.functions.size());
+  put(section, record.image_offset + image.binary_offset, binary.data(), binary.size());
+  return section;
+}
+
+} // namespace
+
+ArrayRef<GpuLevel> gpuLevels() {
+  static const GpuLevel levels[] = {
+      vulkan(LLMIR_VULKAN_LEVEL_BASE, "base", false, false),
+      vulkan(LLMIR_VULKAN_LEVEL_DOT, "dot", true, false),
+      vulkan(LLMIR_VULKAN_LEVEL_SOFTWARE, "software", true, true),
+      cuda(75, "sm_75", TensorUnit::None),
+      cuda(80, "sm_80", TensorUnit::Mma),
+      hip(0x906, "gfx906", TensorUnit::None),
+      hip(0x90a, "gfx90a", TensorUnit::Mfma16),
+      hip(0x942, "gfx942", TensorUnit::Mfma32),
+      hip(0x1030, "gfx1030", TensorUnit::None),
+      hip(0x1100, "gfx1100", TensorUnit::Wmma),
+      hip(0x1201, "gfx1201", TensorUnit::WmmaGfx12),
+  };
+  return levels;
+}
+
+const GpuLevel *findGpuLevel(uint32_t target, uint32_t level) {
+  auto *found = find_if(gpuLevels(), [&](const GpuLevel &known) {
+    return known.target == target && known.level == level;
+  });
+  return found == gpuLevels().end() ? nullptr : found;
+}
+
+GpuTarget standInTarget(const GpuLevel &level, uint32_t pageTokens) {
+  GpuTarget target = bareTarget(level.kernels.tensorUnit);
+  target.tensorByMemory = true;
+  target.pageTokens = pageTokens;
+  return target;
+}
+
+Expected<GpuCode> compileGpuCode(ArrayRef<KernelVariant> variants, const GpuCodeOptions &options,
+                                 const GpuLevel &level) {
+  const auto start = std::chrono::steady_clock::now();
+  mlir::DialectRegistry registry;
+  registerGpuDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  auto module =
+      mlir::OwningOpRef<mlir::ModuleOp>(mlir::ModuleOp::create(mlir::UnknownLoc::get(&context)));
+  GpuTarget target = level.kernels;
+  target.pageTokens = options.pageTokens;
+  auto functions = appendGpuKernels(*module, variants, target);
+  if (!functions)
+    return functions.takeError();
+  auto binary = level.target == LLMIR_SECTION_TARGET_VULKAN ? makeSpirv(*module, level)
+                : level.target == LLMIR_SECTION_TARGET_CUDA ? makePtx(*module, level)
+                                                            : makeHsaco(*module, level);
+  if (!binary)
+    return binary.takeError();
+  GpuCode code;
+  code.level = &level;
+  code.section = makeSection(*functions, *binary, options);
+  code.binary = std::move(*binary);
+  code.functions = static_cast<uint32_t>(functions->functions.size());
+  code.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::move(code);
+}
+
+} // namespace llmir::compiler
