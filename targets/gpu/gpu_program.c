@@ -5,6 +5,7 @@
 
 #include "core/base/size.h"
 #include "targets/gpu/gpu_device.h"
+#include "targets/gpu/gpu_module.h"
 
 #define PROGRAM_ALIGNMENT 64u
 
@@ -91,12 +92,8 @@ static llmir_status_t load_module(llmir_gpu_device_t* device,
                                   llmir_gpu_program_t* program,
                                   llmir_error_t* error) {
     const llmir_gpu_code_t* code = &program->code;
-    if (code->binary_bytes == 0 ||
-        (device->flavor->is_text && code->binary[code->binary_bytes - 1u] != '\0')) {
-        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
-                          "GPU image: a module of %" PRIu32 " bytes does not end in 0",
-                          code->binary_bytes);
-    }
+    LLMIR_TRY(llmir_gpu_module_check(device->flavor->code_name, device->flavor->is_text,
+                                     code->binary, code->binary_bytes, error));
     LLMIR_GPU_TRY(device, device->driver.module_load(&program->module, code->binary),
                   "loading the bundle's code");
     for (uint32_t i = 0; i < code->function_count; ++i) {

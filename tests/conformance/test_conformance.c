@@ -320,6 +320,7 @@ static void find_largest(const target_fixture_t* fixture,
                                              .code_bytes = c->header->codes[code].bytes,
                                              .code_level = c->header->codes[code].level,
                                              .plan_hash = hash};
+    const llmir_kv_place_t no_place = {0, 0, 0};
     const llmir_batch_t batch = {.token_count = 1,
                                  .sequence_count = 1,
                                  .output_count = LOGIT_ROWS,
@@ -328,7 +329,8 @@ static void find_largest(const target_fixture_t* fixture,
                                  .positions = zeros,
                                  .token_sequence = rows,
                                  .output_rows = rows,
-                                 .page_table = rows};
+                                 .page_table = rows,
+                                 .kv_places = &no_place};
     assert_status(target->program_load(fixture->device, &options, &program, &assert_status_error),
                   LLMIR_STATUS_OK);
     assert_status(target->buffer_create(fixture->device, (size_t)(offset + arrays.bytes), &memory,
@@ -377,6 +379,54 @@ static void test_conformance_largest_logits_are_the_first_ones(void** state) {
     free(c.bytes);
 }
 
+/* ---- Damaged code ---- */
+
+/* Drivers of CUDA and HIP are not told how long a module is: one that says it is longer than it is
+ * must not get there. */
+static void test_conformance_modules_end_where_they_say(void** state) {
+    const target_fixture_t* fixture = *state;
+    llmir_device_caps_t caps = {0};
+    llmir_code_record_t record;
+    llmir_gpu_image_t image;
+    one_plan_t plan;
+    kernel_case_t c;
+    static const uint8_t hash[LLMIR_BUNDLE_HASH_BYTES];
+    if (fixture->device != NULL) {
+        fixture->target->device_caps(fixture->device, &caps);
+    }
+    if (caps.section_target != LLMIR_SECTION_TARGET_CUDA &&
+        caps.section_target != LLMIR_SECTION_TARGET_HIP) {
+        skip();
+    }
+    assert_true(read_case(fixture->folder, 0, &c));
+    make_plan(&c, &plan);
+    for (uint32_t i = 0; i < c.header->code_count; ++i) {
+        const case_code_t* code = &c.header->codes[i];
+        llmir_program_t* program = NULL;
+        if (code->target != caps.section_target) {
+            continue;
+        }
+        uint8_t* copy = malloc(code->bytes);
+        assert_non_null(copy);
+        memcpy(copy, c.codes[i], code->bytes);
+        memcpy(&record, copy, sizeof record);
+        memcpy(&image, copy + record.image_offset, sizeof image);
+        /* The number of sections of an ELF file; in text, a zero before the last. */
+        const int sections = caps.section_target == LLMIR_SECTION_TARGET_HIP ? 0xff : 0;
+        memset(copy + record.image_offset + image.binary_offset + 60, sections, 2);
+        const llmir_program_options_t options = {.plan = &plan.view,
+                                                 .code = copy,
+                                                 .code_bytes = code->bytes,
+                                                 .code_level = code->level,
+                                                 .plan_hash = hash};
+        assert_status(fixture->target->program_load(fixture->device, &options, &program,
+                                                    &assert_status_error),
+                      LLMIR_STATUS_CORRUPT);
+        free(copy);
+    }
+    free(c.bytes);
+}
+
 int main(int argc, char** argv) {
     target_fixture_t fixture = {0};
     const llmir_device_options_t options = {.thread_count = 1};
@@ -399,6 +449,7 @@ int main(int argc, char** argv) {
         cmocka_unit_test_prestate(test_conformance_kernels_compute_what_the_processor_computes,
                                   &fixture),
         cmocka_unit_test_prestate(test_conformance_largest_logits_are_the_first_ones, &fixture),
+        cmocka_unit_test_prestate(test_conformance_modules_end_where_they_say, &fixture),
     };
     const int failed = cmocka_run_group_tests_name("conformance", tests, NULL, NULL);
     if (fixture.device != NULL) {
