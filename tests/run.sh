@@ -6,7 +6,7 @@
 #
 # Further stages, not yet in CI's time:
 #   vulkan   all tests of the preset with the targets for GPUs: Vulkan on Mesa's lavapipe, CUDA and HIP on stand-in drivers. Of these the
-#            stage `gpu` runs each kernel with a third of its cases, and one tiny model under the validation layer.
+#            stage `gpu` runs each kernel with a third of its cases, one tiny model under the validation layer, and the sizes.
 #   cross    builds for other systems, run by emulators: ten minutes of a core beside the stage `release`, with whose programs it
 #            compares them. A skipped test that tests/skips.txt does not know fails the stage; other stages skip what the processor
 #            lacks.
