@@ -116,7 +116,8 @@ typedef void (*llmir_log_fn)(int32_t level, const char* message, void* user);
  *   run          calls task(task_user, i) for each i in [0, count), on any threads, at once or one
  *                after the other, and returns when all calls have returned. Called by the thread
  *                that feeds, once a pass. Tasks wait for each other's work by spinning shortly and
- *                then sleeping, never for a task that has not begun.
+ *                then sleeping, never for a task that has not begun. A task takes up to 128 KiB
+ *                of stack.
  * Both or neither; neither: the runtime makes its own threads. See llmir_openmp.h for OpenMP. */
 typedef void (*llmir_task_fn)(void* task_user, uint32_t index);
 typedef struct llmir_executor {

@@ -40,6 +40,10 @@
 #include "targets/cpu/kernels/linear_plain.h"
 #endif
 
+#if !defined(LINEAR_DOT_START)
+#define LINEAR_DOT_START 0 /* where the dots of narrow rows begin, beside what the layout adds */
+#endif
+
 void LLMIR_KERNEL_NAME(linear)(const llmir_cpu_call_t* call,
                                const void* params,
                                uint32_t tile_begin,
@@ -84,6 +88,7 @@ LLMIR_VEC uint32_t tile_row_columns(const linear_tile_t* tile) {
 LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t count) {
     const llmir_linear_params_t* p = tile->params;
     const int32_t offset = p->layout == LLMIR_LAYOUT_PANEL_S4 ? -8 : -128;
+    const int32_t start = p->flags & LLMIR_LINEAR_WIDE ? 0 : LINEAR_DOT_START;
     const uint32_t columns = tile_row_columns(tile);
     for (uint32_t t = 0; t < tile->token_count; t++) {
         const uint8_t* row = tile_activations(tile) + (size_t)t * tile->call->row_bytes[0];
@@ -97,17 +102,27 @@ LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t cou
             }
         } else {
             for (uint32_t g = 0; g < count; g++) {
-                terms[g].i = sums[g] * offset;
+                terms[g].i = sums[g] * offset + start;
             }
         }
     }
 }
 
-/* Adds the products of a span with one weight panel to `sums`. */
+#if !defined(LINEAR_TAKES_PANELS)
+LLMIR_VEC void linear_integer_panels(linear_pass_t* pass, uint32_t layout) {
+    for (uint32_t i = 0; i < pass->panel_count; i++) {
+        linear_integer_pass(pass, layout);
+        pass->blocks += pass->panel_bytes;
+        pass->sums += pass->sum_stride;
+    }
+}
+#endif
+
+/* Adds the products of a span with `panel_count` weight panels to the sums. */
 LLMIR_VEC void tile_run_pass(const linear_tile_t* tile,
                              uint32_t weight_panel,
-                             const linear_span_t* span,
-                             float* sums) {
+                             uint32_t panel_count,
+                             const linear_span_t* span) {
     const llmir_linear_params_t* p = tile->params;
     const uint8_t* row = tile_activations(tile);
     linear_pass_t pass;
@@ -121,17 +136,24 @@ LLMIR_VEC void tile_run_pass(const linear_tile_t* tile,
     pass.token_count = tile->token_count;
     pass.term_stride = span->term_stride;
     pass.terms = span->terms;
-    pass.sums = sums;
+    pass.sums = tile->sums;
+    pass.panel_count = panel_count;
+    pass.panel_bytes = tile->block_count * pass.block_bytes;
+    pass.sum_stride = TOKEN_FLOATS;
     if (!llmir_layout_is_integer(p->layout)) {
         pass.group = 1;
         pass.scales = row;
-        linear_float_pass(&pass, p->layout);
+        for (uint32_t i = 0; i < panel_count; i++) {
+            linear_float_pass(&pass, p->layout);
+            pass.blocks += pass.panel_bytes;
+            pass.sums += pass.sum_stride;
+        }
         return;
     }
     pass.group = p->group;
     pass.rows = row + (size_t)span->begin * p->group;
     pass.scales = row + llmir_q8_scale_offset(tile_row_columns(tile)) + (size_t)span->begin * 4;
-    linear_integer_pass(&pass, p->layout);
+    linear_integer_panels(&pass, p->layout);
 }
 
 /* Makes the sums of weight panels [first, first + count), count <= STRIP_PANELS. `terms_are_made`:
@@ -140,7 +162,7 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
                               uint32_t first,
                               uint32_t count,
                               int terms_are_made) {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < STRIP_PANELS; i++) {
         for (uint32_t t = 0; t < tile->token_count; t++) {
             v16_store(tile->sums + i * TOKEN_FLOATS + t * LLMIR_PANEL_ROWS, v16_zero());
         }
@@ -155,9 +177,7 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
             span.term_stride = span.count;
             tile_make_terms(tile, span.begin, span.count);
         }
-        for (uint32_t i = 0; i < count; i++) {
-            tile_run_pass(tile, first + i, &span, tile->sums + i * TOKEN_FLOATS);
-        }
+        tile_run_pass(tile, first, count, &span);
     }
 }
 

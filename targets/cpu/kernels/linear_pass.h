@@ -35,6 +35,9 @@ typedef struct linear_pass {
     uint32_t term_stride;       /* terms between two tokens */
     const linear_term_t* terms; /* [token][term_stride]; integer layouts only */
     float* sums;                /* [token][16], 64-byte aligned */
+    uint32_t panel_count;       /* what follows is for linear_integer_panels alone */
+    size_t panel_bytes;         /* distance of two panels */
+    size_t sum_stride;          /* floats between the sums of two panels */
 } linear_pass_t;
 
 LLMIR_VEC const uint8_t* linear_row(const linear_pass_t* pass, uint32_t token) {

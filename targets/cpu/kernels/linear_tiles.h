@@ -12,16 +12,17 @@
 #include "quant/quant_layout.h"
 
 /* Most tokens of a tile: each load of a weight is used that often, and the activations of a tile
- * stay in the L2 cache (64 Q8 rows of 2048 columns: 160 KiB; 24 f32 rows of 2048: 192 KiB). The
- * units are what micro-kernels take at once. */
+ * stay in the L2 cache (72 Q8 rows of 2048 columns: 180 KiB; 24 f32 rows of 2048: 192 KiB). The
+ * units are multiples of what micro-kernels take at once. */
 #if !defined(LLMIR_SMALL_STACK)
-#define LLMIR_LINEAR_TOKEN_BLOCK 64u
-#define LLMIR_LINEAR_TOKEN_UNIT 16u
+#define LLMIR_LINEAR_TOKEN_BLOCK 72u
+#define LLMIR_LINEAR_TOKEN_UNIT 12u
 #define LLMIR_LINEAR_FLOAT_TOKEN_BLOCK 24u
 #define LLMIR_LINEAR_FLOAT_TOKEN_UNIT 12u
 #define LLMIR_LINEAR_STRIP_PANELS 4u /* weight panels whose sums are made together */
-#define LLMIR_LINEAR_MAX_TERMS 4096u /* bounds tokens times groups of a pass */
-#else /* 2 KiB of stack instead of 32, where no bundle brings code that takes other tiles */
+#define LLMIR_LINEAR_MAX_TERMS 4608u /* bounds tokens times groups of a pass */
+#else /* 2 KiB of stack instead of 36 (AVX-512: 60), where no bundle brings code that takes other \
+         tiles */
 #define LLMIR_LINEAR_TOKEN_BLOCK 8u
 #define LLMIR_LINEAR_TOKEN_UNIT 2u
 #define LLMIR_LINEAR_FLOAT_TOKEN_BLOCK 8u
@@ -33,6 +34,8 @@
  * Unpacking the weights costs about as much as LLMIR_LINEAR_UNPACK_TOKENS tokens. */
 #define LLMIR_LINEAR_TILE_WORK 8192u
 #define LLMIR_LINEAR_UNPACK_TOKENS 3u
+/* Up to so many tokens panels are taken one by one, so tiles need not be whole strips. */
+#define LLMIR_LINEAR_FEW_TOKENS 12u
 /* More tiles than this only cost; still enough for the largest processors. */
 #define LLMIR_LINEAR_MAX_TILES 1024u
 
@@ -69,6 +72,11 @@ static inline llmir_linear_tiling_t llmir_linear_tiling(const llmir_linear_param
     const uint32_t most = LLMIR_LINEAR_MAX_TILES / tiling.token_blocks;
     const uint32_t least = llmir_linear_divide_up(panels, most ? most : 1);
     tiling.panel_block = worth > least ? worth : least;
+    if (tiling.token_block > LLMIR_LINEAR_FEW_TOKENS && is_integer) {
+        const uint32_t strip =
+            LLMIR_LINEAR_STRIP_PANELS / (params->gate != LLMIR_GATE_NONE ? 2 : 1);
+        tiling.panel_block = llmir_linear_divide_up(tiling.panel_block, strip) * strip;
+    }
     tiling.panel_blocks = llmir_linear_divide_up(panels, tiling.panel_block);
     return tiling;
 }

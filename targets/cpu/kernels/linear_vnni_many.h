@@ -1,0 +1,200 @@
+/* Products of many tokens: 256 columns of four panels are unpacked into the L1 cache, and there
+ * three tokens after three pass by. Each broadcast of activations is used for four panels, each
+ * load of weights for three tokens.
+ *
+ *   registers: 3 tokens x 4 panels = 12 dots (chains that cover the latency) and 12 sums, 4
+ *              weights, 1 broadcast; then d, c and m of a panel instead of weights */
+#ifndef LLMIR_CPU_LINEAR_VNNI_MANY_H
+#define LLMIR_CPU_LINEAR_VNNI_MANY_H
+
+#define VNNI_PANELS LLMIR_LINEAR_STRIP_PANELS
+#define VNNI_LANES 3u
+#define VNNI_CHUNKS 8u /* of 32 columns that are unpacked at a time */
+
+/* Unpacked columns of the panels. */
+typedef struct vnni_weights {
+    __m512i q[VNNI_CHUNKS * VNNI_QUADS][VNNI_PANELS];
+    vnni_numbers_t numbers[VNNI_CHUNKS][VNNI_PANELS]; /* of each group */
+} vnni_weights_t;
+
+/* Where the tokens are that pass by together. Lanes beyond the last token repeat it. */
+typedef struct vnni_lanes {
+    const int8_t* rows[VNNI_LANES];
+    const linear_term_t* terms[VNNI_LANES];
+    float* sums[VNNI_LANES];
+    uint32_t count; /* of tokens */
+} vnni_lanes_t;
+
+LLMIR_VEC vnni_lanes_t vnni_lanes_at(const linear_pass_t* pass, uint32_t first) {
+    vnni_lanes_t at;
+    const uint32_t left = pass->token_count - first;
+    at.count = left < VNNI_LANES ? left : VNNI_LANES;
+    LLMIR_UNROLLED
+    for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+        const uint32_t token = first + (lane < at.count ? lane : at.count - 1);
+        at.rows[lane] = (const int8_t*)linear_row(pass, token);
+        at.terms[lane] = linear_terms(pass, token);
+        at.sums[lane] = pass->sums + (size_t)token * LLMIR_PANEL_ROWS;
+    }
+    return at;
+}
+
+/* Adds four columns, `offset` bytes from the start of the rows, to dots[lane][panel]. */
+LLMIR_VEC void vnni_quad(const vnni_lanes_t* at,
+                         const __m512i q[VNNI_PANELS],
+                         size_t offset,
+                         __m512i dots[][VNNI_PANELS]) {
+    LLMIR_UNROLLED
+    for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+        const __m512i x = vnni_broadcast(at->rows[lane] + offset);
+        LLMIR_UNROLLED
+        for (uint32_t p = 0; p < VNNI_PANELS; p++) {
+            dots[lane][p] = _mm512_dpbusd_epi32(dots[lane][p], q[p], x);
+        }
+    }
+}
+
+/* Adds the columns of a group, `offset` bytes from the start of the rows, to dots[lane][panel]. */
+LLMIR_VEC void vnni_columns(const linear_pass_t* pass,
+                            const vnni_lanes_t* at,
+                            const __m512i q[][VNNI_PANELS],
+                            size_t offset,
+                            __m512i dots[][VNNI_PANELS]) {
+    LLMIR_ROLLED
+    for (uint32_t i = 0; i < pass->group / 4; i += 2) {
+        vnni_quad(at, q[i], offset + i * 4, dots);
+        vnni_quad(at, q[i + 1], offset + i * 4 + 4, dots);
+    }
+}
+
+/* The dots of group g, whose weights begin at q. */
+LLMIR_VEC void vnni_dots(const linear_pass_t* pass,
+                         uint32_t layout,
+                         const vnni_lanes_t* at,
+                         const __m512i q[][VNNI_PANELS],
+                         uint32_t g,
+                         __m512i dots[][VNNI_PANELS]) {
+    const size_t offset = (size_t)g * pass->group;
+    LLMIR_UNROLLED
+    for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+        LLMIR_UNROLLED
+        for (uint32_t p = 0; p < VNNI_PANELS; p++) {
+            dots[lane][p] = pass->low_offset != 0 ? _mm512_setzero_si512()
+                                                  : vnni_start(pass, &at->terms[lane][g], layout);
+        }
+    }
+    vnni_columns(pass, at, q, offset, dots);
+    if (pass->low_offset == 0) {
+        return;
+    }
+    LLMIR_UNROLLED
+    for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+        const __m512i start = vnni_start(pass, &at->terms[lane][g], layout);
+        LLMIR_UNROLLED
+        for (uint32_t p = 0; p < VNNI_PANELS; p++) {
+            dots[lane][p] = _mm512_add_epi32(vnni_shift(dots[lane][p]), start);
+        }
+    }
+    vnni_columns(pass, at, q, offset + pass->low_offset, dots);
+}
+
+/* `count` groups from group g of the pass on, which `w` has, for the tokens `at`. */
+LLMIR_VEC void vnni_groups(const linear_pass_t* pass,
+                           uint32_t layout,
+                           const vnni_lanes_t* at,
+                           const vnni_weights_t* w,
+                           uint32_t g,
+                           uint32_t count) {
+    const size_t scales = (size_t)((const int8_t*)pass->scales - (const int8_t*)pass->rows);
+    __m512 acc[VNNI_LANES][VNNI_PANELS];
+    LLMIR_UNROLLED
+    for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+        LLMIR_UNROLLED
+        for (uint32_t p = 0; p < VNNI_PANELS; p++) {
+            acc[lane][p] = _mm512_load_ps(at->sums[lane] + p * pass->sum_stride);
+        }
+    }
+    LLMIR_ROLLED
+    for (uint32_t i = 0; i < count; i++) {
+        __m512i dots[VNNI_LANES][VNNI_PANELS];
+        vnni_dots(pass, layout, at, &w->q[i * (pass->group / 4)], g + i, dots);
+        LLMIR_UNROLLED
+        for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+            const float scale = ((const float*)(at->rows[lane] + scales))[g + i];
+            LLMIR_UNROLLED
+            for (uint32_t p = 0; p < VNNI_PANELS; p++) {
+                acc[lane][p] = vnni_finish(pass, layout, &w->numbers[i][p], dots[lane][p], scale,
+                                           &at->terms[lane][g + i], acc[lane][p]);
+            }
+        }
+    }
+    LLMIR_UNROLLED
+    for (uint32_t lane = 0; lane < VNNI_LANES; lane++) {
+        LLMIR_UNROLLED
+        for (uint32_t p = 0; p < VNNI_PANELS && lane < at->count; p++) {
+            _mm512_store_ps(at->sums[lane] + p * pass->sum_stride, acc[lane][p]);
+        }
+    }
+}
+
+/* Asks for what is unpacked next, `distance` bytes further in panel `p`: behind its end, for the
+ * panel that is read in its place next. */
+LLMIR_VEC void vnni_prefetch(
+    const linear_pass_t* pass, uint32_t p, const uint8_t* chunk, size_t distance, uint32_t bytes) {
+    const uint8_t* ahead = chunk + distance;
+    if (ahead >= pass->blocks + (p + 1) * pass->panel_bytes) {
+        ahead += (VNNI_PANELS - 1) * pass->panel_bytes;
+    }
+    LLMIR_UNROLLED
+    for (uint32_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch(ahead + i);
+    }
+}
+
+/* Unpacks `count` groups from group g on. A panel that is missing is a copy of the last one. */
+LLMIR_VEC void vnni_unpack_groups(
+    const linear_pass_t* pass, uint32_t layout, uint32_t g, uint32_t count, vnni_weights_t* w) {
+    const uint32_t chunks = pass->group / LLMIR_CHUNK_COLUMNS;
+    const uint32_t chunk_bytes = vnni_chunk_bytes(layout);
+    LLMIR_ROLLED
+    for (uint32_t p = 0; p < VNNI_PANELS; p++) {
+        const uint32_t panel = p < pass->panel_count ? p : pass->panel_count - 1;
+        const uint8_t* block =
+            pass->blocks + panel * pass->panel_bytes + (size_t)g * pass->block_bytes;
+        __m512i(*q)[VNNI_PANELS] = w->q;
+        LLMIR_ROLLED
+        for (uint32_t i = 0; i < count; i++, block += pass->block_bytes) {
+            LLMIR_ROLLED
+            for (uint32_t c = 0; c < chunks; c++, q += VNNI_QUADS) {
+                const uint8_t* chunk = block + c * chunk_bytes;
+                __m512i unpacked[VNNI_QUADS];
+                vnni_prefetch(pass, panel, chunk, count * pass->block_bytes, chunk_bytes);
+                vnni_unpack(chunk, layout, unpacked);
+                LLMIR_UNROLLED
+                for (uint32_t quad = 0; quad < VNNI_QUADS; quad++) {
+                    q[quad][p] = unpacked[quad];
+                }
+            }
+            w->numbers[i][p] = vnni_numbers(block, layout, pass->group);
+        }
+    }
+}
+
+/* All blocks of up to VNNI_PANELS panels. */
+LLMIR_VEC void vnni_many(const linear_pass_t* pass, uint32_t layout) {
+    vnni_weights_t w;
+    const uint32_t most = VNNI_CHUNKS * LLMIR_CHUNK_COLUMNS / pass->group;
+    LLMIR_ROLLED
+    for (uint32_t g = 0; g < pass->block_count; g += most) {
+        const uint32_t left = pass->block_count - g;
+        const uint32_t count = left < most ? left : most;
+        vnni_unpack_groups(pass, layout, g, count, &w);
+        LLMIR_ROLLED
+        for (uint32_t t = 0; t < pass->token_count; t += VNNI_LANES) {
+            const vnni_lanes_t at = vnni_lanes_at(pass, t);
+            vnni_groups(pass, layout, &at, &w, g, count);
+        }
+    }
+}
+
+#endif /* LLMIR_CPU_LINEAR_VNNI_MANY_H */
