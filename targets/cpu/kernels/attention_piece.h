@@ -97,25 +97,48 @@ LLMIR_OUTLINE void attention_merge_values(const attention_tile_t* tile,
     }
 }
 
-/* The part of the keys that all rows look at; empty ranges are {0, 0}. */
-static inline attention_range_t attention_joint_range(const attention_tile_t* tile,
-                                                      uint32_t count) {
-    attention_range_t joint = {0, 0, ATTENTION_PIECE, 0};
+/* The part of the keys that all rows look at, {0, 0} if there is none, and in the tile what any
+ * looks at. */
+static inline attention_range_t attention_joint_range(attention_tile_t* tile, uint32_t count) {
+    attention_range_t joint = {0, ATTENTION_PIECE, 0};
+    tile->begin = ATTENTION_PIECE;
+    tile->end = 0;
     LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
-        joint.begin = tile->rows[r].begin > joint.begin ? tile->rows[r].begin : joint.begin;
-        joint.end = tile->rows[r].end < joint.end ? tile->rows[r].end : joint.end;
+        const attention_row_t* row = &tile->rows[r];
+        joint.begin = row->begin > joint.begin ? row->begin : joint.begin;
+        joint.end = row->end < joint.end ? row->end : joint.end;
+        tile->begin = row->begin < tile->begin ? row->begin : tile->begin;
+        tile->end = row->end > tile->end ? row->end : tile->end;
     }
-    return joint.begin < joint.end ? joint : (attention_range_t){0, 0, 0, 0};
+    return joint.begin < joint.end ? joint : (attention_range_t){0, 0, 0};
 }
 
-/* Adds the values of one row for keys [begin, end); `span` is that of the tile's shape, or 1. */
-LLMIR_OUTLINE void attention_row_values(attention_tile_t* tile,
-                                        const attention_piece_t* piece,
-                                        attention_range_t range,
-                                        uint32_t span) {
-    if (range.begin < range.end) {
-        attention_range_values(tile, piece, &range, 1, span);
+/* Keys [begin, end) of `span` * 16 columns from `column` on, for the rows that look at them. */
+LLMIR_OUTLINE void attention_edge_values(attention_tile_t* tile,
+                                         const attention_piece_t* piece,
+                                         uint32_t count,
+                                         attention_range_t edge,
+                                         uint32_t span) {
+    const uint32_t storage = attention_tile_storage(piece);
+    const int is_integer = llmir_kv_is_integer(storage);
+    size_t row_bytes;
+    const uint8_t* const* values = attention_value_groups(tile, piece, storage, &row_bytes);
+    LLMIR_ROLLED
+    for (uint32_t key = edge.begin; key < edge.end; ++key) {
+        const uint8_t* value = values[key / LLMIR_KV_GROUP] + key % LLMIR_KV_GROUP * row_bytes;
+        LLMIR_ROLLED
+        for (uint32_t r = 0; r < count; ++r) {
+            if (key < tile->rows[r].begin || key >= tile->rows[r].end) {
+                continue;
+            }
+            const v16f weight = v16_set1(is_integer ? tile->weights[r][key] : tile->scores[r][key]);
+            LLMIR_ROLLED
+            for (uint32_t i = 0; i < span * LLMIR_LANES; i += LLMIR_LANES) {
+                const v16f v = attention_load_value(value, edge.column + i, storage);
+                v16_store(&tile->sums[r][i], v16_fma(weight, v, v16_load(&tile->sums[r][i])));
+            }
+        }
     }
 }
 
@@ -126,23 +149,16 @@ static void attention_column_values(attention_tile_t* tile,
                                     uint32_t count,
                                     attention_range_t joint,
                                     uint32_t span) {
-    const int has_joint = joint.begin < joint.end;
-    LLMIR_ROLLED
-    for (uint32_t r = 0; r < count; ++r) {
-        const attention_row_t* row = &tile->rows[r];
-        const uint32_t end = has_joint ? joint.begin : row->end;
-        attention_row_values(tile, piece, (attention_range_t){r, row->begin, end, joint.column},
-                             span);
-    }
-    if (!has_joint) {
+    if (joint.begin == joint.end) {
+        const attention_range_t all = {tile->begin, tile->end, joint.column};
+        attention_edge_values(tile, piece, count, all, span);
         return;
     }
+    const attention_range_t before = {tile->begin, joint.begin, joint.column};
+    const attention_range_t behind = {joint.end, tile->end, joint.column};
+    attention_edge_values(tile, piece, count, before, span);
     attention_range_values(tile, piece, &joint, count, span);
-    LLMIR_ROLLED
-    for (uint32_t r = 0; r < count; ++r) {
-        const attention_range_t rest = {r, joint.end, tile->rows[r].end, joint.column};
-        attention_row_values(tile, piece, rest, span);
-    }
+    attention_edge_values(tile, piece, count, behind, span);
 }
 
 /* Sums of p * v, merged into the rows' outputs. `unpacked` is room for values of q4. */
@@ -171,9 +187,7 @@ LLMIR_OUTLINE void attention_values_in(attention_tile_t* tile,
                 v16_store(&tile->sums[r][s * LLMIR_LANES], v16_zero());
             }
             if (n < LLMIR_LANES && !is_integer) {
-                const attention_row_t* row = &tile->rows[r];
-                const attention_range_t all = {r, row->begin, row->end, column};
-                attention_add_values_n(tile, piece, all, n);
+                attention_add_values_n(tile, piece, r, column, n);
             }
         }
         if (n >= LLMIR_LANES || is_integer) { /* rows of integers are padded */

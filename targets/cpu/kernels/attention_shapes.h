@@ -7,8 +7,14 @@
 #include "targets/cpu/kernels/attention_integer.h"
 #include "targets/cpu/kernels/attention_tile.h"
 
-#if ATTENTION_MAX_ROWS == 6
+#if ATTENTION_MAX_ROWS >= 6
+#if ATTENTION_MAX_ROWS == 12
+#define ATTENTION_WIDEST(X) X(12, F16)
+#else
+#define ATTENTION_WIDEST(X)
+#endif
 #define ATTENTION_SHAPES(X) \
+    ATTENTION_WIDEST(X)     \
     X(1, F16)               \
     X(2, F16)               \
     X(3, F16)               \
@@ -82,15 +88,15 @@ static inline uint32_t attention_tile_storage(const attention_piece_t* piece) {
 
 /* Rows of the next tile, out of `left`: such that no remainder is slow. */
 static inline uint32_t attention_next_rows(uint32_t left, uint32_t storage) {
-#if ATTENTION_MAX_ROWS == 6
-    static const uint8_t few[8] = {0, 1, 2, 3, 4, 3, 6, 4};
+#if ATTENTION_MAX_ROWS >= 6
+    static const uint8_t few[12] = {0, 1, 2, 3, 4, 3, 6, 4, 4, 6, 6, 6};
     if (storage == LLMIR_KV_STORAGE_F32) {
         return 1u;
     }
     if (llmir_kv_is_integer(storage)) {
         return left == 6u || left == 3u ? 3u : left < 4u ? left : 4u;
     }
-    return left < 8u ? few[left] : 6u;
+    return left < 12u ? few[left] : ATTENTION_MAX_ROWS;
 #elif ATTENTION_MAX_ROWS == 1
     (void)left, (void)storage;
     return 1u;

@@ -18,7 +18,7 @@
 #define ATTENTION_MAX_ROWS 1
 #define ATTENTION_SPAN(rows) 1
 #elif LLMIR_V16_REGISTERS >= 32
-#define ATTENTION_MAX_ROWS 6
+#define ATTENTION_MAX_ROWS 12
 #define ATTENTION_SPAN(rows) 2
 #elif LLMIR_V16_REGISTERS >= 8
 #define ATTENTION_MAX_ROWS 6
@@ -27,6 +27,8 @@
 #define ATTENTION_MAX_ROWS 3
 #define ATTENTION_SPAN(rows) 1
 #endif
+
+#define ATTENTION_INTEGER_ROWS (ATTENTION_MAX_ROWS < 4 ? ATTENTION_MAX_ROWS : 4)
 
 /* A piece as its rows see it. */
 typedef struct attention_piece {
@@ -57,8 +59,10 @@ typedef struct attention_row {
 /* Rows that go through a piece together. Arrays by row have 16 entries: they are v16f too. */
 typedef struct attention_tile {
     attention_row_t* rows;
-    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];  /* then exp(score - m) */
-    float weights[ATTENTION_MAX_ROWS][ATTENTION_PIECE]; /* integer storage: those, scaled */
+    uint32_t begin; /* keys that any row looks at */
+    uint32_t end;
+    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];      /* then exp(score - m) */
+    float weights[ATTENTION_INTEGER_ROWS][ATTENTION_PIECE]; /* integer storage: those, scaled */
     float sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN * LLMIR_LANES]; /* of values, some columns */
     const uint8_t* unpacked[ATTENTION_GROUPS];                        /* values of q4 */
     const uint8_t* const* values; /* integer storage: those, or the piece's */
@@ -70,9 +74,8 @@ typedef struct attention_tile {
     float add[LLMIR_LANES];  /* factor of this piece */
 } attention_tile_t;
 
-/* Keys [begin, end) for rows from `row` on, elements from `column` on. */
+/* Keys [begin, end), elements from `column` on. */
 typedef struct attention_range {
-    uint32_t row;
     uint32_t begin;
     uint32_t end;
     uint32_t column;
@@ -144,6 +147,19 @@ LLMIR_VEC void attention_score_groups(attention_tile_t* tile,
     }
 }
 
+/* Where the values of groups lie, and how far those of two keys are apart. */
+LLMIR_VEC const uint8_t* const* attention_value_groups(const attention_tile_t* tile,
+                                                       const attention_piece_t* piece,
+                                                       const uint32_t storage,
+                                                       size_t* out_row_bytes) {
+    if (llmir_kv_is_integer(storage)) {
+        *out_row_bytes = tile->value_row_bytes;
+        return tile->values;
+    }
+    *out_row_bytes = llmir_kv_value_row_bytes(storage, piece->head_dim);
+    return piece->values;
+}
+
 /* tile->sums += p * v over a range of keys, for `rows` rows and `span` * 16 elements. */
 LLMIR_VEC void attention_add_values(attention_tile_t* tile,
                                     const attention_piece_t* piece,
@@ -154,16 +170,15 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
     v16f sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
     for (int r = 0; r < rows; ++r) {
         for (int s = 0; s < span; ++s) {
-            sums[r][s] = v16_load(&tile->sums[range.row + (uint32_t)r][s * 16]);
+            sums[r][s] = v16_load(&tile->sums[r][s * 16]);
         }
     }
     const int is_integer = llmir_kv_is_integer(storage);
-    const size_t row_bytes =
-        is_integer ? tile->value_row_bytes : llmir_kv_value_row_bytes(storage, piece->head_dim);
-    const uint8_t* const* values = is_integer ? tile->values : piece->values;
+    size_t row_bytes;
+    const uint8_t* const* values = attention_value_groups(tile, piece, storage, &row_bytes);
     const size_t ahead = is_integer ? tile->next_offset + range.column
                                     : range.column * (row_bytes / piece->head_dim);
-    const float* weights = is_integer ? tile->weights[range.row] : tile->scores[range.row];
+    const float* weights = is_integer ? tile->weights[0] : tile->scores[0];
     for (uint32_t key = range.begin; key < range.end;) {
         const uint32_t group = key / LLMIR_KV_GROUP;
         const uint32_t group_end = (group + 1u) * LLMIR_KV_GROUP;
@@ -191,7 +206,7 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
     }
     for (int r = 0; r < rows; ++r) {
         for (int s = 0; s < span; ++s) {
-            v16_store(&tile->sums[range.row + (uint32_t)r][s * 16], sums[r][s]);
+            v16_store(&tile->sums[r][s * 16], sums[r][s]);
         }
     }
 }
@@ -200,18 +215,19 @@ LLMIR_VEC void attention_add_values(attention_tile_t* tile,
  * 16. */
 LLMIR_OUTLINE void attention_add_values_n(attention_tile_t* tile,
                                           const attention_piece_t* piece,
-                                          const attention_range_t range,
+                                          uint32_t r,
+                                          uint32_t column,
                                           uint32_t n) {
-    v16f sums = v16_load(tile->sums[range.row]);
+    v16f sums = v16_load(tile->sums[r]);
     const int f32 = piece->storage == LLMIR_KV_STORAGE_F32;
-    for (uint32_t key = range.begin; key < range.end; ++key) {
+    for (uint32_t key = tile->rows[r].begin; key < tile->rows[r].end; ++key) {
         const uint8_t* values = piece->values[key / LLMIR_KV_GROUP];
-        const size_t element = (size_t)(key % LLMIR_KV_GROUP) * piece->head_dim + range.column;
+        const size_t element = (size_t)(key % LLMIR_KV_GROUP) * piece->head_dim + column;
         const v16f v = f32 ? v16_load_n((const float*)values + element, n)
                            : v16_load_f16_n((const uint16_t*)values + element, n);
-        sums = v16_fma(v16_set1(tile->scores[range.row][key]), v, sums);
+        sums = v16_fma(v16_set1(tile->scores[r][key]), v, sums);
     }
-    v16_store(tile->sums[range.row], sums);
+    v16_store(tile->sums[r], sums);
 }
 
 #endif /* LLMIR_CPU_ATTENTION_TILE_H */
