@@ -149,6 +149,10 @@ static void attention_column_values(attention_tile_t* tile,
                                     uint32_t count,
                                     attention_range_t joint,
                                     uint32_t span) {
+    if (ATTENTION_MAX_ROWS == 1) { /* looks at all that it looks at */
+        attention_range_values(tile, piece, &joint, count, span);
+        return;
+    }
     if (joint.begin == joint.end) {
         const attention_range_t all = {tile->begin, tile->end, joint.column};
         attention_edge_values(tile, piece, count, all, span);
