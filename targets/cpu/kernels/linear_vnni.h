@@ -5,8 +5,9 @@
  * starts from the token's term, -8 or -128 times the sum of its activations, so that nothing is
  * left to correct. It also starts with the bits of M = 1.5 * 2^23, so that as f32 it is M plus the
  * dot, without a conversion: fma(M + i, d, -M * d) is i * d rounded once, because M * d is exact (d
- * has 11 significant bits, M has two) and |i| < 2^22. Wide activations, whose dots are larger, pass
- * by twice, high bytes first: their dots times 256 are where those of the low bytes start.
+ * has 11 significant bits, M has two) and |i| < 2^22; an infinite d gives NaN. Wide activations,
+ * whose dots are larger, pass by twice, high bytes first: their dots times 256 are where those of
+ * the low bytes start.
  *
  *   many tokens   linear_vnni_many.h   weights unpacked into the L1 cache, sums in registers
  *   2 to 12       linear_vnni_few.h    weights unpacked into registers, sums in the L1 cache
