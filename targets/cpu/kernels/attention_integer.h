@@ -17,8 +17,8 @@ LLMIR_VEC void attention_score_groups_q8(attention_tile_t* tile,
                                          uint32_t group,
                                          const int rows,
                                          const int span) {
-    v16i sums[ATTENTION_INTEGER_ROWS][ATTENTION_MAX_SPAN];
-    const uint8_t* q[ATTENTION_INTEGER_ROWS];
+    v16i sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN];
+    const uint8_t* q[ATTENTION_MAX_ROWS];
     const uint8_t* keys[ATTENTION_MAX_SPAN];
     const uint8_t* values[ATTENTION_MAX_SPAN];
     const size_t head_dim = piece->head_dim;

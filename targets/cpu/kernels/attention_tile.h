@@ -28,8 +28,6 @@
 #define ATTENTION_SPAN(rows) 1
 #endif
 
-#define ATTENTION_INTEGER_ROWS (ATTENTION_MAX_ROWS < 4 ? ATTENTION_MAX_ROWS : 4)
-
 /* A piece as its rows see it. */
 typedef struct attention_piece {
     const uint8_t* keys[ATTENTION_GROUPS]; /* of sixteen positions each */
@@ -61,8 +59,8 @@ typedef struct attention_tile {
     attention_row_t* rows;
     uint32_t begin; /* keys that any row looks at */
     uint32_t end;
-    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];      /* then exp(score - m) */
-    float weights[ATTENTION_INTEGER_ROWS][ATTENTION_PIECE]; /* integer storage: those, scaled */
+    float scores[ATTENTION_MAX_ROWS][ATTENTION_PIECE];  /* then exp(score - m) */
+    float weights[ATTENTION_MAX_ROWS][ATTENTION_PIECE]; /* integer storage: those, scaled */
     float sums[ATTENTION_MAX_ROWS][ATTENTION_MAX_SPAN * LLMIR_LANES]; /* of values, some columns */
     const uint8_t* unpacked[ATTENTION_GROUPS];                        /* values of q4 */
     const uint8_t* const* values; /* integer storage: those, or the piece's */

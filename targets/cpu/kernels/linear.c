@@ -108,15 +108,27 @@ LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t cou
     }
 }
 
-#if !defined(LINEAR_TAKES_PANELS)
-LLMIR_VEC void linear_integer_panels(linear_pass_t* pass, uint32_t layout) {
-    for (uint32_t i = 0; i < pass->panel_count; i++) {
-        linear_integer_pass(pass, layout);
-        pass->blocks += pass->panel_bytes;
-        pass->sums += pass->sum_stride;
-    }
+LLMIR_VEC void pass_next_panel(linear_pass_t* pass) {
+    pass->blocks += pass->panel_bytes;
+    pass->sums += pass->sum_stride;
 }
+
+/* All panels of the pass. */
+LLMIR_VEC void pass_run(linear_pass_t* pass, uint32_t layout) {
+    if (!llmir_layout_is_integer(layout)) {
+        for (uint32_t i = 0; i < pass->panel_count; i++, pass_next_panel(pass)) {
+            linear_float_pass(pass, layout);
+        }
+        return;
+    }
+#if defined(LINEAR_TAKES_PANELS)
+    linear_integer_panels(pass, layout);
+#else
+    for (uint32_t i = 0; i < pass->panel_count; i++, pass_next_panel(pass)) {
+        linear_integer_pass(pass, layout);
+    }
 #endif
+}
 
 /* Adds the products of a span with `panel_count` weight panels to the sums. */
 LLMIR_VEC void tile_run_pass(const linear_tile_t* tile,
@@ -143,17 +155,12 @@ LLMIR_VEC void tile_run_pass(const linear_tile_t* tile,
     if (!llmir_layout_is_integer(p->layout)) {
         pass.group = 1;
         pass.scales = row;
-        for (uint32_t i = 0; i < panel_count; i++) {
-            linear_float_pass(&pass, p->layout);
-            pass.blocks += pass.panel_bytes;
-            pass.sums += pass.sum_stride;
-        }
-        return;
+    } else {
+        pass.group = p->group;
+        pass.rows = row + (size_t)span->begin * p->group;
+        pass.scales = row + llmir_q8_scale_offset(tile_row_columns(tile)) + (size_t)span->begin * 4;
     }
-    pass.group = p->group;
-    pass.rows = row + (size_t)span->begin * p->group;
-    pass.scales = row + llmir_q8_scale_offset(tile_row_columns(tile)) + (size_t)span->begin * 4;
-    linear_integer_panels(&pass, p->layout);
+    pass_run(&pass, p->layout);
 }
 
 /* Makes the sums of weight panels [first, first + count), count <= STRIP_PANELS. `terms_are_made`:

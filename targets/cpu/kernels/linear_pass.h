@@ -3,8 +3,9 @@
  *
  *   sums[token][16] += sum over the blocks of w * a
  *
- * Every ISA family implements linear_integer_pass(pass, layout) in its own header; the arithmetic
- * is fixed in linear.c. */
+ * Every ISA family implements linear_integer_pass(pass, layout) in its own header, or, to take
+ * several panels at once, defines LINEAR_TAKES_PANELS and implements linear_integer_panels; the
+ * arithmetic is fixed in linear.c. */
 #ifndef LLMIR_CPU_LINEAR_PASS_H
 #define LLMIR_CPU_LINEAR_PASS_H
 
@@ -35,7 +36,7 @@ typedef struct linear_pass {
     uint32_t term_stride;       /* terms between two tokens */
     const linear_term_t* terms; /* [token][term_stride]; integer layouts only */
     float* sums;                /* [token][16], 64-byte aligned */
-    uint32_t panel_count;       /* what follows is for linear_integer_panels alone */
+    uint32_t panel_count;       /* that follow each other; the rest is about the first */
     size_t panel_bytes;         /* distance of two panels */
     size_t sum_stride;          /* floats between the sums of two panels */
 } linear_pass_t;
