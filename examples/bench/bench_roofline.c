@@ -36,7 +36,7 @@ static uint64_t read_all(const uint64_t* words, size_t count) {
 }
 
 #define OPS_ROUNDS 2000000u
-#define OPS_CHAINS 12 /* Intel's vpdpbusd takes five cycles, two begin in each */
+#define OPS_CHAINS 12u /* Intel's vpdpbusd takes five cycles, two begin in each */
 
 #if defined(__x86_64__)
 /* vpmaddubsw into 16-bit sums: 32 products and as many additions an instruction. */

@@ -11,7 +11,7 @@
  * never changes an operation. So query rows (token, head) that share a kv head go through a piece
  * together, a few in registers at a time, and share its loads and conversions. Keys outside a
  * query's range take part in no maximum, sum or product; where ranges of rows differ, the ends are
- * done row by row. */
+ * done key by key, for the rows that look at each. */
 #include "targets/cpu/kernels/attention_piece.h"
 #include "targets/cpu/kernels/hadamard.h"
 #include "targets/cpu/kernels/kernel.h"

@@ -149,7 +149,7 @@ static void attention_column_values(attention_tile_t* tile,
                                     uint32_t count,
                                     attention_range_t joint,
                                     uint32_t span) {
-    if (ATTENTION_MAX_ROWS == 1) { /* looks at all that it looks at */
+    if (ATTENTION_MAX_ROWS == 1) { /* all that the one row looks at is joint */
         attention_range_values(tile, piece, &joint, count, span);
         return;
     }

@@ -108,12 +108,13 @@ LLMIR_VEC void tile_make_terms(linear_tile_t* tile, uint32_t begin, uint32_t cou
     }
 }
 
+/* Moves the pass on by one panel. */
 LLMIR_VEC void pass_next_panel(linear_pass_t* pass) {
     pass->blocks += pass->panel_bytes;
     pass->sums += pass->sum_stride;
 }
 
-/* All panels of the pass. */
+/* All panels of the pass; where it stands afterwards is open. */
 LLMIR_VEC void pass_run(linear_pass_t* pass, uint32_t layout) {
     if (!llmir_layout_is_integer(layout)) {
         for (uint32_t i = 0; i < pass->panel_count; i++, pass_next_panel(pass)) {
@@ -169,6 +170,7 @@ LLMIR_VEC void tile_sum_strip(linear_tile_t* tile,
                               uint32_t first,
                               uint32_t count,
                               int terms_are_made) {
+    /* All of the strip: micro-kernels may compute panels that are missing, for nothing. */
     for (uint32_t i = 0; i < STRIP_PANELS; i++) {
         for (uint32_t t = 0; t < tile->token_count; t++) {
             v16_store(tile->sums + i * TOKEN_FLOATS + t * LLMIR_PANEL_ROWS, v16_zero());

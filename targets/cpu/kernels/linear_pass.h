@@ -1,5 +1,5 @@
-/* A pass: what a micro-kernel of the matrix product does at once. One weight panel (16 outputs),
- * a range of its blocks, and the tokens of a tile:
+/* A pass: what a micro-kernel of the matrix product does at once. Weight panels (16 outputs each),
+ * a range of their blocks, and the tokens of a tile; for each panel:
  *
  *   sums[token][16] += sum over the blocks of w * a
  *

@@ -21,8 +21,8 @@
 #define LLMIR_LINEAR_FLOAT_TOKEN_UNIT 12u
 #define LLMIR_LINEAR_STRIP_PANELS 4u /* weight panels whose sums are made together */
 #define LLMIR_LINEAR_MAX_TERMS 4608u /* bounds tokens times groups of a pass */
-#else /* 2 KiB of stack instead of 36 (AVX-512: 60), where no bundle brings code that takes other \
-         tiles */
+#else
+/* 2 KiB of stack instead of 36 (AVX-512: 60), where no bundle brings code that takes other tiles */
 #define LLMIR_LINEAR_TOKEN_BLOCK 8u
 #define LLMIR_LINEAR_TOKEN_UNIT 2u
 #define LLMIR_LINEAR_FLOAT_TOKEN_BLOCK 8u

@@ -58,6 +58,7 @@ LLMIR_VEC void vnni_half_columns(const vnni_halves_t* w,
     }
 }
 
+/* The float part of the contract for one group (half) of the token at `at`. */
 LLMIR_VEC __m512 vnni_half_finish(const linear_pass_t* pass,
                                   uint32_t layout,
                                   const vnni_halves_t* w,
