@@ -11,10 +11,14 @@
 
 #define MAX_COUNT 10000u
 
-/* Rules that all schemas share. Numbers and white space have bounds, so that output ends. */
+/* Rules that all schemas share. Numbers and white space have bounds, so that output ends. An escape
+ * of half a surrogate pair is followed by that of the other half: alone it is no character, and
+ * readers of JSON, ours too, refuse it. */
 static const char common_rules[] =
     "ws ::= | \" \" | \"\\n\" [ \\t]{0,20}\n"
-    "char ::= [^\"\\\\\\x00-\\x1f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" [0-9a-fA-F]{4})\n"
+    "char ::= [^\"\\\\\\x00-\\x1f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" code)\n"
+    "code ::= ([0-9a-ce-fA-CE-F] [0-9a-fA-F] | [dD] [0-7]) [0-9a-fA-F]{2} | [dD] [89abAB] "
+    "[0-9a-fA-F]{2} \"\\\\u\" [dD] [c-fC-F] [0-9a-fA-F]{2}\n"
     "string ::= \"\\\"\" char* \"\\\"\"\n"
     "integer ::= \"-\"? (\"0\" | [1-9] [0-9]{0,15})\n"
     "number ::= integer (\".\" [0-9]{1,16})? ([eE] [-+]? [0-9]{1,2})?\n"

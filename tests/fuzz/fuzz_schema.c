@@ -34,14 +34,21 @@ static llmir_status_t compile(const llmir_allocator_t* allocator,
     return status;
 }
 
-/* The reader of JSON takes 64 levels. */
+/* The reader of JSON takes 64 levels. Brackets in strings are none. */
 static int is_deep(const char* text, size_t bytes) {
     uint32_t depth = 0;
     uint32_t deepest = 0;
+    int in_string = 0;
     for (size_t i = 0; i < bytes; ++i) {
-        depth += text[i] == '[' || text[i] == '{' ? 1u : 0u;
-        depth -= (text[i] == ']' || text[i] == '}') && depth != 0 ? 1u : 0u;
-        deepest = depth > deepest ? depth : deepest;
+        if (in_string && text[i] == '\\') {
+            ++i; /* what is escaped may be a quote */
+        } else if (text[i] == '"') {
+            in_string = !in_string;
+        } else if (!in_string) {
+            depth += text[i] == '[' || text[i] == '{' ? 1u : 0u;
+            depth -= (text[i] == ']' || text[i] == '}') && depth != 0 ? 1u : 0u;
+            deepest = depth > deepest ? depth : deepest;
+        }
     }
     return deepest > 60u;
 }

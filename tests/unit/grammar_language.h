@@ -48,10 +48,12 @@ static int accepts(const llmir_automaton_t* automaton, const char* text) {
            match.is_ended;
 }
 
+#define LANGUAGE_TEXTS 10
+
 typedef struct language {
     const char* grammar;
-    const char* inside[8];
-    const char* outside[8];
+    const char* inside[LANGUAGE_TEXTS];
+    const char* outside[LANGUAGE_TEXTS];
 } language_t;
 
 static void check_languages(const language_t* languages, size_t count, int is_schema) {
@@ -62,12 +64,12 @@ static void check_languages(const language_t* languages, size_t count, int is_sc
         assert_status(
             compile(&allocator, languages[i].grammar, is_schema, &automaton, &assert_status_error),
             LLMIR_STATUS_OK);
-        for (size_t k = 0; k < 8 && languages[i].inside[k] != NULL; ++k) {
+        for (size_t k = 0; k < LANGUAGE_TEXTS && languages[i].inside[k] != NULL; ++k) {
             if (!accepts(&automaton, languages[i].inside[k])) {
                 fail_msg("%s: refuses %s", languages[i].grammar, languages[i].inside[k]);
             }
         }
-        for (size_t k = 0; k < 8 && languages[i].outside[k] != NULL; ++k) {
+        for (size_t k = 0; k < LANGUAGE_TEXTS && languages[i].outside[k] != NULL; ++k) {
             if (accepts(&automaton, languages[i].outside[k])) {
                 fail_msg("%s: accepts %s", languages[i].grammar, languages[i].outside[k]);
             }

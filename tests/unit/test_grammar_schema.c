@@ -51,6 +51,19 @@ static void test_grammar_schema_accepts_its_values(void** state) {
     check_languages(languages, sizeof(languages) / sizeof(languages[0]), 1);
 }
 
+/* Escapes of a surrogate pair are one character; half a pair is none, whatever follows. */
+static void test_grammar_schema_escapes_are_characters(void** state) {
+    const language_t languages[] = {
+        {"{\"type\": \"string\", \"maxLength\": 1}",
+         {"\"\\ud83d\\ude00\"", "\"\\uDBFF\\uDFFF\"", "\"\\ud800\\udc00\"", "\"\\ud7ff\"",
+          "\"\\ue000\"", "\"\\u0000\"", "\"\\uFFFF\""},
+         {"\"\\ud800\"", "\"\\udc00\"", "\"\\uDFFF\"", "\"\\udbff\\n\"", "\"\\ud800\\u0041\"",
+          "\"\\ud800\\ud800\"", "\"\\udc00\\ud800\"", "\"\\ud83d\\ude0\"", "\"\\ud83d\\ude00a\""}},
+    };
+    (void)state;
+    check_languages(languages, sizeof(languages) / sizeof(languages[0]), 1);
+}
+
 /* Undeclared properties come behind the declared ones, under names that are none of those. */
 static void test_grammar_schema_additional_properties_have_other_names(void** state) {
     const language_t languages[] = {
@@ -164,6 +177,7 @@ static void test_grammar_schema_too_many_names_are_refused(void** state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grammar_schema_accepts_its_values),
+        cmocka_unit_test(test_grammar_schema_escapes_are_characters),
         cmocka_unit_test(test_grammar_schema_additional_properties_have_other_names),
         cmocka_unit_test(test_grammar_schema_other_names_are_all_but_the_declared),
         cmocka_unit_test(test_grammar_schema_refused_memory_leaks_nothing),
