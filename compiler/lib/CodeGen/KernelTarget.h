@@ -44,9 +44,14 @@ bool inlineCalls(llvm::Function &function);
 /// Unrolls loops whose number of iterations is a small constant.
 void addFullUnrolling(llvm::FunctionPassManager &passes);
 
-/// Replaces the memory intrinsics that instruction selection would turn into calls of memset, memcpy
-/// or memmove: there is no libc to call.
+/// Replaces the memory intrinsics that instruction selection would turn into calls of memset,
+/// memcpy or memmove: there is no libc to call.
 void expandMemoryIntrinsics(llvm::Function &function, const llvm::TargetMachine &machine);
+
+/// x86-64: makes the function touch its frame page by page, up to 100 KiB of it. Windows grows
+/// stacks so, and elsewhere a stack that is too short ends at its guard page, not in memory behind
+/// it.
+void probeStack(llvm::Function &function, const llvm::TargetMachine &machine);
 
 /// Fails with the verifier's text if the module is not well-formed. The libraries of distributions
 /// have no assertions, so each step is checked.

@@ -94,6 +94,8 @@ Error specializeKernels(Module &variants, std::unique_ptr<Module> kernels, Targe
   for (Function &function : variants)
     if (!function.isDeclaration())
       expandMemoryIntrinsics(function, machine);
+  for (Function *root : roots)
+    probeStack(*root, machine);
   if (Error error = verifyKernels(variants, "optimisation"))
     return error;
   return checkComplete(variants);

@@ -145,6 +145,28 @@ void test_cpu_codegen_image_has_no_imports_and_no_writable_code(void **state) {
   }
 }
 
+/// x86-64 subtracts 32-bit numbers from the stack pointer with 48 81 EC: never more than a page,
+/// and a page is written to at once (48 C7 04 24, a number: movq to (%rsp)).
+void test_cpu_codegen_large_frames_touch_every_page(void **state) {
+  if (levelsOf(true).front()->processor != "x86-64")
+    skip();
+  for (const CpuCode &code : fixture(state).codes) {
+    size_t probes = 0;
+    for (size_t i = 0; i + 11 <= code.image.size(); ++i) {
+      const uint8_t *at = code.image.data() + i;
+      if (at[0] != 0x48 || at[1] != 0x81 || at[2] != 0xec)
+        continue;
+      const uint32_t bytes = support::endian::read32le(at + 3);
+      assert_in_range(bytes, 1, 4096);
+      if (bytes == 4096) {
+        assert_memory_equal(at + 7, "\x48\xc7\x04\x24", 4);
+        ++probes;
+      }
+    }
+    assert_int_not_equal(probes, 0);
+  }
+}
+
 /// Class, machine, and that the loader has nothing to do but to map segments.
 template <typename ELFT> void checkForeignImage(const CpuCode &code, unsigned machine) {
   StringRef bytes(reinterpret_cast<const char *>(code.image.data()), code.image.size());
@@ -237,6 +259,7 @@ int main() {
       cmocka_unit_test(test_cpu_codegen_random_inputs_give_the_bits_of_built_in_kernels),
       cmocka_unit_test(test_cpu_codegen_cases_change_memory),
       cmocka_unit_test(test_cpu_codegen_image_has_no_imports_and_no_writable_code),
+      cmocka_unit_test(test_cpu_codegen_large_frames_touch_every_page),
       cmocka_unit_test(test_cpu_codegen_other_processors_get_images_of_theirs),
       cmocka_unit_test(test_cpu_codegen_section_follows_the_format),
       cmocka_unit_test(test_cpu_codegen_equal_variants_share_a_function),

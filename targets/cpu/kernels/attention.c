@@ -12,7 +12,7 @@
  * together, a few in registers at a time, and share its loads and conversions. Keys outside a
  * query's range take part in no maximum, sum or product; where ranges of rows differ, the ends are
  * done key by key, for the rows that look at each. */
-#include "targets/cpu/kernels/attention_piece.h"
+#include "targets/cpu/kernels/attention_pass.h"
 #include "targets/cpu/kernels/hadamard.h"
 #include "targets/cpu/kernels/kernel.h"
 #include "targets/cpu/kernels/kv_cache.h"
@@ -22,13 +22,6 @@ void LLMIR_KERNEL_NAME(attention)(const llmir_cpu_call_t* call,
                                   const void* params,
                                   uint32_t tile_begin,
                                   uint32_t tile_end);
-
-/* Rows that go through the pieces together: a multiple of every register tile. */
-#if defined(LLMIR_SMALL_STACK)
-#define ATTENTION_BLOCK_ROWS 8u
-#else
-#define ATTENTION_BLOCK_ROWS 48u
-#endif
 
 typedef struct attention_context {
     const llmir_attention_params_t* params;
@@ -74,6 +67,12 @@ LLMIR_OUTLINE void attention_locate(const attention_context_t* c,
         if (group + ATTENTION_GROUPS <= last_group) {
             piece->next_keys[g] = attention_group(c, run, group + ATTENTION_GROUPS).keys;
         }
+    }
+    if (ATTENTION_PAIRS(ATTENTION_MAX_ROWS) && piece->group_begin % 2u != 0) {
+        piece->keys[piece->group_begin - 1u] = piece->keys[piece->group_begin];
+    }
+    if (ATTENTION_PAIRS(ATTENTION_MAX_ROWS) && piece->group_end % 2u != 0) {
+        piece->keys[piece->group_end] = piece->keys[piece->group_end - 1u];
     }
 }
 
@@ -121,7 +120,7 @@ LLMIR_OUTLINE void attention_piece_rows(const attention_context_t* c,
     const uint32_t last_key = rows[row_count - 1u].last_key - 1u;
     attention_locate(c, run, piece_index, last_key / LLMIR_KV_GROUP, &piece);
     for (uint32_t r = first_row; r < last_row;) {
-        r += attention_tile_run(&piece, &rows[r], last_row - r);
+        r += attention_pass_run(&piece, &rows[r], last_row - r);
     }
 }
 

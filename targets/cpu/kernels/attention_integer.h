@@ -59,6 +59,19 @@ LLMIR_VEC void attention_score_groups_q8(attention_tile_t* tile,
     }
 }
 
+/* to = from * scales, of sixteen keys. */
+LLMIR_VEC void attention_scale_16(const float* from, const uint16_t* scales, float* to) {
+    const v16f scale = v16_load_f16(scales);
+#if defined(LLMIR_KERNEL_SMALL) /* vectors are copied at every call there */
+    LLMIR_ROLLED
+    for (uint32_t i = 0; i < LLMIR_LANES; ++i) {
+        to[i] = from[i] * scale.lane[i];
+    }
+#else
+    v16_store(to, v16_mul(v16_load(from), scale));
+#endif
+}
+
 /* tile->weights of all rows with scale `index` of the values. Where keys were never written, scales
  * are anything; nobody reads the weights of those. */
 LLMIR_OUTLINE void attention_weigh(attention_tile_t* tile,
@@ -72,9 +85,9 @@ LLMIR_OUTLINE void attention_weigh(attention_tile_t* tile,
         const uint32_t last = (tile->rows[r].end - 1u) / LLMIR_KV_GROUP;
         LLMIR_ROLLED
         for (uint32_t g = first; g <= last; ++g) {
-            const v16f scale = v16_load_f16((const uint16_t*)(piece->values[g] + scales));
-            v16_store(&tile->weights[r][g * LLMIR_KV_GROUP],
-                      v16_mul(v16_load(&tile->scores[r][g * LLMIR_KV_GROUP]), scale));
+            attention_scale_16(&tile->scores[r][g * LLMIR_KV_GROUP],
+                               (const uint16_t*)(piece->values[g] + scales),
+                               &tile->weights[r][g * LLMIR_KV_GROUP]);
         }
     }
 }

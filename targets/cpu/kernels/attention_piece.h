@@ -19,36 +19,78 @@ LLMIR_OUTLINE void attention_mask(float* scores, uint32_t group, uint32_t begin,
 #if defined(LLMIR_KERNEL_SMALL)
 #include "targets/cpu/kernels/attention_small.h"
 #else
-/* Scores of row r -> exponentials, with their maximum and sum. */
-LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
-                                          const attention_piece_t* piece,
-                                          uint32_t r) {
+/* The groups of a piece that a row looks at. */
+static inline uint32_t attention_first_group(const attention_row_t* row) {
+    return row->begin / LLMIR_KV_GROUP;
+}
+static inline uint32_t attention_last_group(const attention_row_t* row) {
+    return (row->end - 1u) / LLMIR_KV_GROUP;
+}
+
+/* Scores of row r: what caps and masks leave of them, and their maximum. */
+LLMIR_OUTLINE void attention_maximum(attention_tile_t* tile,
+                                     const attention_piece_t* piece,
+                                     uint32_t r) {
     const attention_row_t* row = &tile->rows[r];
-    const uint32_t first = row->begin / LLMIR_KV_GROUP;
-    const uint32_t last = (row->end - 1u) / LLMIR_KV_GROUP;
-    v16f maxima = v16_set1(-__builtin_inff());
-    LLMIR_ROLLED
-    for (uint32_t g = first; g <= last; ++g) {
-        float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
-        if (piece->soft_cap != 0.0f) {
-            v16_store(scores, v16_soft_cap(v16_load(scores), piece->soft_cap));
+    const uint32_t first = attention_first_group(row);
+    const uint32_t last = attention_last_group(row);
+    float* scores = tile->scores[r];
+    if (piece->soft_cap != 0.0f) {
+        LLMIR_ROLLED
+        for (uint32_t i = first * LLMIR_KV_GROUP; i < row->end; i += LLMIR_KV_GROUP) {
+            v16_store(&scores[i], v16_soft_cap(v16_load(&scores[i]), piece->soft_cap));
         }
-        if (g == first || g == last) {
-            attention_mask(scores, g, row->begin, row->end);
-        }
-        maxima = v16_max(v16_load(scores), maxima);
     }
-    tile->m[r] = v16_max_lanes(maxima);
+    if (row->begin % LLMIR_KV_GROUP != 0) {
+        attention_mask(&scores[first * LLMIR_KV_GROUP], first, row->begin, row->end);
+    }
+    if (row->end % LLMIR_KV_GROUP != 0) {
+        attention_mask(&scores[last * LLMIR_KV_GROUP], last, row->begin, row->end);
+    }
+    v16f even = v16_set1(-__builtin_inff()); /* two chains, of every other group */
+    v16f odd = even;
+    uint32_t g = first;
+    LLMIR_ROLLED
+    for (; g < last; g += 2u) { /* and asks for the next row's scores */
+        __builtin_prefetch(&scores[g * LLMIR_KV_GROUP + ATTENTION_PIECE]);
+        __builtin_prefetch(&scores[(g + 1u) * LLMIR_KV_GROUP + ATTENTION_PIECE]);
+        even = v16_max(v16_load(&scores[g * LLMIR_KV_GROUP]), even);
+        odd = v16_max(v16_load(&scores[(g + 1u) * LLMIR_KV_GROUP]), odd);
+    }
+    if (g == last) {
+        even = v16_max(v16_load(&scores[g * LLMIR_KV_GROUP]), even);
+    }
+    tile->m[r] = v16_max_lanes(v16_max(odd, even));
+}
+
+/* Scores of row r -> exponentials, and their sum. */
+LLMIR_OUTLINE void attention_row_exponentials(attention_tile_t* tile, uint32_t r) {
+    const uint32_t last = attention_last_group(&tile->rows[r]);
     const v16f m = v16_set1(tile->m[r]);
     v16f sums = v16_zero();
     LLMIR_ROLLED
-    for (uint32_t g = first; g <= last; ++g) {
+    for (uint32_t g = attention_first_group(&tile->rows[r]); g <= last; ++g) {
         float* scores = &tile->scores[r][g * LLMIR_KV_GROUP];
         const v16f p = v16_exp_nonpositive(v16_sub(v16_load(scores), m));
         v16_store(scores, p);
         sums = v16_add(sums, p);
     }
     tile->l[r] = v16_sum(sums);
+}
+
+/* Scores -> exponentials, with maximum and sum of each row. All maxima come first: the exponentials
+ * of one row wait for its maximum, and the maxima of others for nothing. */
+static inline void attention_exponentials(attention_tile_t* tile,
+                                          const attention_piece_t* piece,
+                                          uint32_t count) {
+    LLMIR_ROLLED
+    for (uint32_t r = 0; r < count; ++r) {
+        attention_maximum(tile, piece, r);
+    }
+    LLMIR_ROLLED
+    for (uint32_t r = 0; r < count; ++r) {
+        attention_row_exponentials(tile, r);
+    }
 }
 
 /* x = exp(x), x <= 0; one copy, for what is done once a piece. */
@@ -97,10 +139,14 @@ LLMIR_OUTLINE void attention_merge_values(const attention_tile_t* tile,
     }
 }
 
-/* The part of the keys that all rows look at, {0, 0} if there is none, and in the tile what any
- * looks at. */
-static inline attention_range_t attention_joint_range(attention_tile_t* tile, uint32_t count) {
+/* The keys that any of the tile's rows looks at, and those that all do: {0, 0} if there are none.
+ */
+static inline void attention_find_ranges(attention_tile_t* tile, uint32_t count) {
     attention_range_t joint = {0, ATTENTION_PIECE, 0};
+    if (ATTENTION_MAX_ROWS == 1) {
+        tile->joint = (attention_range_t){tile->rows[0].begin, tile->rows[0].end, 0};
+        return;
+    }
     tile->begin = ATTENTION_PIECE;
     tile->end = 0;
     LLMIR_ROLLED
@@ -111,7 +157,7 @@ static inline attention_range_t attention_joint_range(attention_tile_t* tile, ui
         tile->begin = row->begin < tile->begin ? row->begin : tile->begin;
         tile->end = row->end > tile->end ? row->end : tile->end;
     }
-    return joint.begin < joint.end ? joint : (attention_range_t){0, 0, 0};
+    tile->joint = joint.begin < joint.end ? joint : (attention_range_t){0, 0, 0};
 }
 
 /* Keys [begin, end) of `span` * 16 columns from `column` on, for the rows that look at them. */
@@ -121,18 +167,16 @@ LLMIR_OUTLINE void attention_edge_values(attention_tile_t* tile,
                                          attention_range_t edge,
                                          uint32_t span) {
     const uint32_t storage = attention_tile_storage(piece);
-    const int is_integer = llmir_kv_is_integer(storage);
-    size_t row_bytes;
-    const uint8_t* const* values = attention_value_groups(tile, piece, storage, &row_bytes);
     LLMIR_ROLLED
     for (uint32_t key = edge.begin; key < edge.end; ++key) {
-        const uint8_t* value = values[key / LLMIR_KV_GROUP] + key % LLMIR_KV_GROUP * row_bytes;
+        const uint8_t* value =
+            tile->values[key / LLMIR_KV_GROUP] + key % LLMIR_KV_GROUP * tile->value_row_bytes;
         LLMIR_ROLLED
         for (uint32_t r = 0; r < count; ++r) {
             if (key < tile->rows[r].begin || key >= tile->rows[r].end) {
                 continue;
             }
-            const v16f weight = v16_set1(is_integer ? tile->weights[r][key] : tile->scores[r][key]);
+            const v16f weight = v16_set1(tile->weights[r][key]);
             LLMIR_ROLLED
             for (uint32_t i = 0; i < span * LLMIR_LANES; i += LLMIR_LANES) {
                 const v16f v = attention_load_value(value, edge.column + i, storage);
@@ -142,108 +186,96 @@ LLMIR_OUTLINE void attention_edge_values(attention_tile_t* tile,
     }
 }
 
-/* tile->sums of `span` * 16 columns from `joint.column` on. Each row takes its keys in ascending
- * order: what lies before the joint part, the joint part, what lies behind. */
+/* tile->sums of `span` * 16 columns, which lie in the values from `column` on. Each row takes its
+ * keys in ascending order: what lies before the joint part, the joint part, what lies behind. */
 static void attention_column_values(attention_tile_t* tile,
                                     const attention_piece_t* piece,
                                     uint32_t count,
-                                    attention_range_t joint,
+                                    uint32_t column,
                                     uint32_t span) {
+    const attention_range_t joint = {tile->joint.begin, tile->joint.end, column};
     if (ATTENTION_MAX_ROWS == 1) { /* all that the one row looks at is joint */
         attention_range_values(tile, piece, &joint, count, span);
         return;
     }
     if (joint.begin == joint.end) {
-        const attention_range_t all = {tile->begin, tile->end, joint.column};
+        const attention_range_t all = {tile->begin, tile->end, column};
         attention_edge_values(tile, piece, count, all, span);
         return;
     }
-    const attention_range_t before = {tile->begin, joint.begin, joint.column};
-    const attention_range_t behind = {joint.end, tile->end, joint.column};
+    const attention_range_t before = {tile->begin, joint.begin, column};
+    const attention_range_t behind = {joint.end, tile->end, column};
     attention_edge_values(tile, piece, count, before, span);
     attention_range_values(tile, piece, &joint, count, span);
     attention_edge_values(tile, piece, count, behind, span);
 }
 
-/* Sums of p * v, merged into the rows' outputs. `unpacked` is room for values of q4. */
-LLMIR_OUTLINE void attention_values_in(attention_tile_t* tile,
-                                       const attention_piece_t* piece,
-                                       uint32_t count,
-                                       int8_t* unpacked) {
-    attention_range_t joint = attention_joint_range(tile, count);
-    const uint32_t head_dim = piece->head_dim;
+/* Sums of p * v for the outputs' columns [column, column + n), merged into them. They lie in the
+ * values from `from` on. */
+static inline void attention_merge_columns(attention_tile_t* tile,
+                                           const attention_piece_t* piece,
+                                           uint32_t count,
+                                           uint32_t column,
+                                           uint32_t n,
+                                           uint32_t from) {
     const int is_integer = llmir_kv_is_integer(piece->storage);
-    const uint32_t block = piece->storage == LLMIR_KV_STORAGE_Q4 ? LLMIR_KV_Q4_GROUP : head_dim;
-    uint32_t n = 0;
-    for (uint32_t column = 0; column < head_dim; column += n) {
-        const uint32_t left = head_dim - column;
-        const uint32_t widest = attention_span(count);
-        const uint32_t span = left >= widest * LLMIR_LANES ? widest : 1u;
-        n = left < LLMIR_LANES ? left : span * LLMIR_LANES;
-        joint.column = column % block;
-        if (is_integer && joint.column == 0) {
-            attention_ready_values(tile, piece, count, column, unpacked);
-        }
+    const uint32_t span = n > LLMIR_LANES ? n / LLMIR_LANES : 1u;
+    if (!is_integer) {
+        tile->values = piece->values;
+        tile->value_row_bytes = piece->value_row_bytes;
+    }
+    LLMIR_ROLLED
+    for (uint32_t r = 0; r < count; ++r) {
         LLMIR_ROLLED
-        for (uint32_t r = 0; r < count; ++r) {
-            LLMIR_ROLLED
-            for (uint32_t s = 0; s < span; ++s) {
-                v16_store(&tile->sums[r][s * LLMIR_LANES], v16_zero());
-            }
-            if (n < LLMIR_LANES && !is_integer) {
-                attention_add_values_n(tile, piece, r, column, n);
-            }
+        for (uint32_t s = 0; s < ATTENTION_MAX_SPAN; ++s) {
+            v16_store(&tile->sums[r][s * LLMIR_LANES], v16_zero());
         }
-        if (n >= LLMIR_LANES || is_integer) { /* rows of integers are padded */
-            attention_column_values(tile, piece, count, joint, span);
+        if (n < LLMIR_LANES && !is_integer) {
+            attention_add_values_n(tile, piece, r, column, n);
         }
-        LLMIR_ROLLED
-        for (uint32_t r = 0; r < count; ++r) {
-            attention_merge_values(tile, r, column, n);
-        }
+    }
+    if (n >= LLMIR_LANES || is_integer) { /* rows of integers are padded */
+        attention_column_values(tile, piece, count, from, span);
+    }
+    LLMIR_ROLLED
+    for (uint32_t r = 0; r < count; ++r) {
+        attention_merge_values(tile, r, column, n);
     }
 }
 
-/* With the room on a stack that holds it no longer than the values take. */
-LLMIR_OUTLINE void attention_values_q4(attention_tile_t* tile,
-                                       const attention_piece_t* piece,
+/* How many of the `left` columns a tile of `count` rows takes at a time. */
+static inline uint32_t attention_next_columns(uint32_t left, uint32_t count) {
+    const uint32_t widest = attention_span(count) * LLMIR_LANES;
+    return left >= widest ? widest : left < LLMIR_LANES ? left : LLMIR_LANES;
+}
+
+/* A tile for the first `count` of `rows`. */
+static inline void attention_tile_init(attention_tile_t* tile,
+                                       attention_row_t* rows,
                                        uint32_t count) {
-    int8_t unpacked[ATTENTION_UNPACKED_BYTES];
-    attention_values_in(tile, piece, count, unpacked);
+    tile->rows = rows;
+    tile->weights = tile->scores;
+    tile->next_offset = 0;
+    v16_store(tile->m, v16_zero());
+    v16_store(tile->l, v16_zero());
+    attention_find_ranges(tile, count);
 }
 
-static void attention_values(attention_tile_t* tile,
-                             const attention_piece_t* piece,
-                             uint32_t count) {
-    if (piece->storage == LLMIR_KV_STORAGE_Q4) {
-        attention_values_q4(tile, piece, count);
-    } else {
-        attention_values_in(tile, piece, count, NULL);
-    }
+/* Scores -> exponentials, and their maxima and sums merged with those of the pieces before. */
+static inline void attention_softmax(attention_tile_t* tile,
+                                     const attention_piece_t* piece,
+                                     uint32_t count) {
+    attention_exponentials(tile, piece, count);
+    attention_merge_sums(tile, count);
 }
 
-/* Takes the first rows of `rows` through the piece; returns how many. */
-static uint32_t attention_tile_run(const attention_piece_t* piece,
-                                   attention_row_t* rows,
-                                   uint32_t left) {
-    const uint32_t count = attention_next_rows(left, piece->storage);
-    attention_tile_t tile;
-    tile.rows = rows;
-    v16_store(tile.m, v16_zero());
-    v16_store(tile.l, v16_zero());
-    attention_scores(&tile, piece, count);
+/* What the next piece needs to know of this one. */
+static inline void attention_keep_sums(const attention_tile_t* tile, uint32_t count) {
     LLMIR_ROLLED
     for (uint32_t r = 0; r < count; ++r) {
-        attention_exponentials(&tile, piece, r);
+        tile->rows[r].m = tile->m[r];
+        tile->rows[r].l = tile->l[r];
     }
-    attention_merge_sums(&tile, count);
-    attention_values(&tile, piece, count);
-    LLMIR_ROLLED
-    for (uint32_t r = 0; r < count; ++r) {
-        rows[r].m = tile.m[r];
-        rows[r].l = tile.l[r];
-    }
-    return count;
 }
 
 /* out /= l, after the last piece. */

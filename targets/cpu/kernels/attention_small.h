@@ -7,9 +7,9 @@
 #include "targets/cpu/kernels/attention_tile.h"
 
 /* Scores of row r -> exponentials, with their maximum and sum. */
-LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
-                                          const attention_piece_t* piece,
-                                          uint32_t r) {
+LLMIR_OUTLINE void attention_row_exponentials(attention_tile_t* tile,
+                                              const attention_piece_t* piece,
+                                              uint32_t r) {
     const attention_row_t* row = &tile->rows[r];
     const uint32_t first = row->begin / LLMIR_KV_GROUP * LLMIR_KV_GROUP;
     const uint32_t last = (row->end + LLMIR_KV_GROUP - 1u) / LLMIR_KV_GROUP * LLMIR_KV_GROUP;
@@ -32,6 +32,15 @@ LLMIR_OUTLINE void attention_exponentials(attention_tile_t* tile,
     }
     tile->m[r] = m;
     tile->l[r] = v16_sum(sums);
+}
+
+static inline void attention_exponentials(attention_tile_t* tile,
+                                          const attention_piece_t* piece,
+                                          uint32_t count) {
+    LLMIR_ROLLED
+    for (uint32_t r = 0; r < count; ++r) {
+        attention_row_exponentials(tile, piece, r);
+    }
 }
 
 /* Merges maxima and sums of the piece into the rows, and leaves the factors for the values. A row
