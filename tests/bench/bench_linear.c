@@ -29,6 +29,12 @@ typedef struct bench {
     double peak_gops;
 } bench_t;
 
+typedef struct bench_layout {
+    uint32_t layout;
+    uint32_t group; /* columns that share a scale; 0: floats */
+    const char* name;
+} bench_layout_t;
+
 typedef struct product {
     llmir_linear_params_t params;
     llmir_cpu_batch_t batch;
@@ -126,14 +132,18 @@ static void set_sums(const product_t* product) {
     }
 }
 
-static int make_product(product_t* product, uint32_t layout, uint32_t rows, uint32_t columns) {
+static int make_product(product_t* product,
+                        const bench_layout_t* layout_of,
+                        uint32_t rows,
+                        uint32_t columns) {
+    const uint32_t layout = layout_of->layout;
     memset(product, 0, sizeof *product);
     llmir_linear_params_t* p = &product->params;
     const int is_integer = llmir_layout_is_integer(layout);
     p->rows = rows;
     p->columns = columns;
     p->layout = layout;
-    p->group = is_integer ? 32 : 0;
+    p->group = layout_of->group;
     p->out_stride = rows;
     product->weight_bytes = (size_t)llmir_layout_bytes(layout, p->group, rows, columns);
     product->copies = (uint32_t)(1 + COLD_BYTES / product->weight_bytes);
@@ -189,8 +199,14 @@ static double measure(const bench_t* bench, product_t* product, uint32_t tokens,
     return (double)sum;
 }
 
-static void run_shape(const bench_t* bench, uint32_t layout, uint32_t rows, uint32_t columns) {
+static void run_shape(const bench_t* bench,
+                      const bench_layout_t* layout,
+                      uint32_t rows,
+                      uint32_t columns) {
     product_t product;
+    if (columns % (layout->group ? layout->group : 1u) != 0) {
+        return;
+    }
     if (!make_product(&product, layout, rows, columns)) {
         (void)printf("%6u x %5u: not enough memory\n", rows, columns);
         free_product(&product);
@@ -219,13 +235,11 @@ static void run_shape(const bench_t* bench, uint32_t layout, uint32_t rows, uint
 }
 
 int main(int argc, char** argv) {
-    static const struct {
-        uint32_t layout;
-        const char* name;
-    } layouts[] = {{LLMIR_LAYOUT_PANEL_S4, "S4, groups of 32"},
-                   {LLMIR_LAYOUT_PANEL_U4, "U4, groups of 32"},
-                   {LLMIR_LAYOUT_PANEL_S8, "S8, groups of 32"},
-                   {LLMIR_LAYOUT_PANEL_F16, "F16"}};
+    static const bench_layout_t layouts[] = {
+        {LLMIR_LAYOUT_PANEL_S4, 32, "S4"},  {LLMIR_LAYOUT_PANEL_U4, 32, "U4"},
+        {LLMIR_LAYOUT_PANEL_S8, 32, "S8"},  {LLMIR_LAYOUT_PANEL_S4, 128, "S4"},
+        {LLMIR_LAYOUT_PANEL_U4, 128, "U4"}, {LLMIR_LAYOUT_PANEL_S8, 128, "S8"},
+        {LLMIR_LAYOUT_PANEL_F16, 0, "F16"}};
     static const uint32_t shapes[][2] = {{576, 576},   {1536, 576},  {576, 1536}, {2048, 2048},
                                          {8192, 2048}, {2048, 8192}, {49152, 576}};
     bench_t bench = {llmir_cpu_level_choose(0), 200u * 1000000u, 0.0};
@@ -243,14 +257,16 @@ int main(int argc, char** argv) {
     (void)printf("level %s, one thread, int8 peak %.0f GOPS\n",
                  llmir_cpu_level_name(bench.table->level), bench.peak_gops);
     for (size_t l = 0; l < sizeof layouts / sizeof layouts[0]; l++) {
-        (void)printf("%s\n  rows x columns |  1 token               |  8 tokens |  512 tokens\n",
-                     layouts[l].name);
+        (void)printf(
+            "%s, groups of %u\n  rows x columns |  1 token               |  8 tokens |  512 "
+            "tokens\n",
+            layouts[l].name, layouts[l].group);
         if (argc > 4) {
-            run_shape(&bench, layouts[l].layout, (uint32_t)strtoul(argv[3], NULL, 10),
+            run_shape(&bench, &layouts[l], (uint32_t)strtoul(argv[3], NULL, 10),
                       (uint32_t)strtoul(argv[4], NULL, 10));
         }
         for (size_t s = 0; argc <= 4 && s < sizeof shapes / sizeof shapes[0]; s++) {
-            run_shape(&bench, layouts[l].layout, shapes[s][0], shapes[s][1]);
+            run_shape(&bench, &layouts[l], shapes[s][0], shapes[s][1]);
         }
     }
     return 0;

@@ -137,17 +137,24 @@ LLMIR_VEC void vnni_groups(const linear_pass_t* pass,
     }
 }
 
-/* Asks for what is unpacked next, `distance` bytes further in panel `p`: behind its end, for the
- * panel that is read in its place next. */
-LLMIR_VEC void vnni_prefetch(
-    const linear_pass_t* pass, uint32_t p, const uint8_t* chunk, size_t distance, uint32_t bytes) {
-    const uint8_t* ahead = chunk + distance;
-    if (ahead >= pass->blocks + (p + 1) * pass->panel_bytes) {
+/* Asks for part `part` of what is unpacked next: what follows the `done` bytes of each panel, or,
+ * where the panel ends there, of the panel that is read in its place next. A tile's tokens pass by
+ * in 24 threes, each of which asks for a few lines. */
+LLMIR_VEC void vnni_prefetch(const linear_pass_t* pass,
+                             uint32_t layout,
+                             size_t done,
+                             uint32_t part) {
+    const uint32_t lines = layout == LLMIR_LAYOUT_PANEL_S8 ? 3u : 2u;
+    const uint8_t* ahead = pass->blocks + done + part * lines * 64u;
+    if (done >= pass->panel_bytes) {
         ahead += (VNNI_PANELS - 1) * pass->panel_bytes;
     }
     LLMIR_UNROLLED
-    for (uint32_t i = 0; i < bytes; i += 64) {
-        __builtin_prefetch(ahead + i);
+    for (uint32_t p = 0; p < VNNI_PANELS; p++, ahead += pass->panel_bytes) {
+        LLMIR_UNROLLED
+        for (uint32_t i = 0; i < lines; i++) {
+            __builtin_prefetch(ahead + i * 64u);
+        }
     }
 }
 
@@ -168,7 +175,6 @@ LLMIR_VEC void vnni_unpack_groups(
             for (uint32_t c = 0; c < chunks; c++, q += VNNI_QUADS) {
                 const uint8_t* chunk = block + c * chunk_bytes;
                 __m512i unpacked[VNNI_QUADS];
-                vnni_prefetch(pass, panel, chunk, count * pass->block_bytes, chunk_bytes);
                 vnni_unpack(chunk, layout, unpacked);
                 LLMIR_UNROLLED
                 for (uint32_t quad = 0; quad < VNNI_QUADS; quad++) {
@@ -192,6 +198,7 @@ LLMIR_VEC void vnni_many(const linear_pass_t* pass, uint32_t layout) {
         LLMIR_ROLLED
         for (uint32_t t = 0; t < pass->token_count; t += VNNI_LANES) {
             const vnni_lanes_t at = vnni_lanes_at(pass, t);
+            vnni_prefetch(pass, layout, (size_t)(g + count) * pass->block_bytes, t / VNNI_LANES);
             vnni_groups(pass, layout, &at, &w, g, count);
         }
     }
