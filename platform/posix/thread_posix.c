@@ -9,8 +9,8 @@
 #include "platform/platform.h"
 #include "platform/posix/error_posix.h"
 
-/* Kernels keep their temporaries in a few KiB; some C libraries' default would be too small for
- * sanitizers, others reserve more than small devices have. */
+/* Kernels keep up to 100 KiB of temporaries; some C libraries' default would be too small for that
+ * and for sanitizers, others reserve more than small devices have. */
 #define STACK_BYTES ((size_t)1 << 20)
 
 typedef struct posix_thread {

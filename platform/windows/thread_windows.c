@@ -1,7 +1,8 @@
 /* Threads, slim locks, condition variables, time and atomics. */
 #include "platform/windows/error_windows.h"
 
-/* As on other systems: kernels keep their temporaries in a few KiB. */
+/* As on other systems: kernels keep up to 100 KiB of temporaries. It is reserved, and grows page by
+ * page as code touches it. */
 #define STACK_BYTES ((SIZE_T)1 << 20)
 
 typedef struct windows_thread {
