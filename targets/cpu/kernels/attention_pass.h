@@ -14,11 +14,7 @@
 
 #include "targets/cpu/kernels/attention_piece.h"
 
-/* Tiles of six rows and AVX2, which converts f16 beside its multiply-adds, gained nothing. */
-#define ATTENTION_SHARES (ATTENTION_MAX_ROWS == 12 || ATTENTION_MAX_ROWS == 3)
-/* Fewer rows convert for themselves, where there are tiles that do; elsewhere all f16 is converted
- * here. */
-#define ATTENTION_SHARING_ROWS (ATTENTION_MAX_ROWS == 3 ? 1u : 12u)
+#define ATTENTION_SHARING_ROWS (ATTENTION_SHARES_ALL ? 1u : 12u) /* fewer do not */
 #define ATTENTION_WEIGHT_FLOATS (ATTENTION_INTEGER_ROWS * ATTENTION_PIECE)
 #if ATTENTION_SHARES
 #define ATTENTION_TILES (ATTENTION_BLOCK_ROWS / ATTENTION_MAX_ROWS)
@@ -70,10 +66,11 @@ static inline int attention_converts(const attention_pass_t* pass, uint32_t t) {
     return ATTENTION_LAST_CONVERTS && t + 1u == pass->tile_count;
 }
 
-/* `count` numbers, a multiple of 16. */
+/* `count` numbers, a multiple of 16, and asks for those a kilobyte further. */
 LLMIR_VEC void attention_convert(const uint8_t* from, float* to, uint32_t count) {
     LLMIR_ROLLED
     for (uint32_t i = 0; i < count; i += LLMIR_LANES) {
+        __builtin_prefetch(from + i * 2u + 1024u);
         v16_store(to + i, v16_load_f16((const uint16_t*)from + i));
     }
 }
@@ -205,6 +202,7 @@ static inline void attention_pass_choose(attention_pass_t* pass, uint32_t left) 
         for (uint32_t g = 0; g < ATTENTION_GROUPS; ++g) {
             const float* values = pass->part + g * LLMIR_KV_GROUP * ATTENTION_COLUMNS;
             pass->f32.values[g] = (const uint8_t*)values;
+            pass->f32.next_keys[g] = (const uint8_t*)values;
         }
     }
 }

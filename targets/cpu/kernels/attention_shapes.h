@@ -1,7 +1,7 @@
 /* The register tiles of attention that are compiled, and the choice among them: X(rows, storage of
- * the cache). Each costs a kilobyte or two in every library and bundle. The widest tile takes f32,
- * which many rows share (attention_pass.h); ISAs that newer ones have replaced convert all f16 so,
- * and get few. */
+ * the cache). Each costs a kilobyte or two in every library and bundle. Widest
+ * tiles of f32 share what is converted from f16 (attention_pass.h). ISAs that newer ones have
+ * replaced get few. */
 #ifndef LLMIR_CPU_ATTENTION_SHAPES_H
 #define LLMIR_CPU_ATTENTION_SHAPES_H
 
@@ -31,10 +31,16 @@
     X(1, F16)               \
     X(1, F32)               \
     X(1, Q8)
-#else
+#elif ATTENTION_SHARES_ALL
 #define ATTENTION_SHAPES(X) \
     X(1, F32)               \
     X(3, F32)               \
+    X(1, Q8)
+#else
+#define ATTENTION_SHAPES(X) \
+    X(1, F16)               \
+    X(3, F16)               \
+    X(1, F32)               \
     X(1, Q8)
 #endif
 
@@ -105,7 +111,8 @@ static inline uint32_t attention_next_rows(uint32_t left, uint32_t storage) {
     (void)left, (void)storage;
     return 1u;
 #else
-    return llmir_kv_is_integer(storage) || left < 3u ? 1u : 3u;
+    const uint32_t widest = ATTENTION_SHARES_ALL ? LLMIR_KV_STORAGE_F32 : LLMIR_KV_STORAGE_F16;
+    return storage != widest || left < 3u ? 1u : 3u;
 #endif
 }
 

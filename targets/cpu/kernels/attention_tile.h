@@ -11,8 +11,7 @@
 #define ATTENTION_GROUPS (ATTENTION_PIECE / LLMIR_KV_GROUP)
 
 /* The largest shapes: accumulators (rows * span), converted vectors (span) and one broadcast fit
- * into the registers of the ISA; where f16 is converted by integer operations, sharing that is
- * worth some spills. Spans above 1 are the same for all shapes of an ISA. */
+ * into the registers of the ISA. Spans above 1 are the same for all shapes of an ISA. */
 #if defined(LLMIR_SMALL_STACK)
 #define ATTENTION_MAX_ROWS 1
 #define ATTENTION_MAX_SPAN 1
@@ -49,6 +48,17 @@
 /* Whether a tile takes groups, and vectors of values, in pairs alone. Groups of a piece are even
  * for it then, with any keys in place of missing ones, and so are its columns. */
 #define ATTENTION_PAIRS(rows) ((rows) == 12)
+/* Whether tiles share what is converted from f16, all of it or what many rows look at
+ * (attention_pass.h). Tiles of six rows and AVX2, which converts beside its multiply-adds, gained
+ * nothing. */
+#if defined(LLMIR_SMALL_STACK)
+#define ATTENTION_SHARES_ALL 0
+#elif defined(LLMIR_V16_SLOW_F16)
+#define ATTENTION_SHARES_ALL 1
+#else
+#define ATTENTION_SHARES_ALL 0
+#endif
+#define ATTENTION_SHARES (ATTENTION_SHARES_ALL || ATTENTION_MAX_ROWS == 12)
 /* Columns of values that the widest tile takes at a time. */
 #define ATTENTION_COLUMNS (ATTENTION_SPAN(ATTENTION_MAX_ROWS) * LLMIR_LANES)
 

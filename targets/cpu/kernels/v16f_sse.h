@@ -15,6 +15,7 @@ typedef struct v16i {
 typedef v16i v16p;
 
 #define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold */
+#define LLMIR_V16_SLOW_F16    /* integer operations convert it */
 
 #define LLMIR_V16_UNARY(name, op)                              \
     LLMIR_VEC v16f name(v16f x) {                              \

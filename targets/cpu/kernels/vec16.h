@@ -28,7 +28,8 @@
  *  - v16p, sixteen pairs of int16: v16p_load_i8(p), v16p_set1(p) one pair for all lanes;
  *    v16p_dot(x, y, i): i + the sum of the products of each pair, exact in int32
  *  - v16_load_n v16_store_n v16_load_f16_n v16_store_f16_n: the first n lanes; others load as 0
- *  - LLMIR_V16_REGISTERS: how many v16f the registers hold, for choosing blockings
+ *  - LLMIR_V16_REGISTERS: how many v16f the registers hold, for choosing blockings;
+ *    LLMIR_V16_SLOW_F16: defined where conversions from f16 are worth sharing by themselves
  *
  * Functions with exponentials are in vec16_math.h. */
 #ifndef LLMIR_CPU_VEC16_H
