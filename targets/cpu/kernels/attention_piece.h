@@ -47,20 +47,13 @@ LLMIR_OUTLINE void attention_maximum(attention_tile_t* tile,
     if (row->end % LLMIR_KV_GROUP != 0) {
         attention_mask(&scores[last * LLMIR_KV_GROUP], last, row->begin, row->end);
     }
-    v16f even = v16_set1(-__builtin_inff()); /* two chains, of every other group */
-    v16f odd = even;
-    uint32_t g = first;
+    v16f maxima = v16_set1(-__builtin_inff());
     LLMIR_ROLLED
-    for (; g < last; g += 2u) { /* and asks for the next row's scores */
+    for (uint32_t g = first; g <= last; ++g) { /* and asks for the next row's scores */
         __builtin_prefetch(&scores[g * LLMIR_KV_GROUP + ATTENTION_PIECE]);
-        __builtin_prefetch(&scores[(g + 1u) * LLMIR_KV_GROUP + ATTENTION_PIECE]);
-        even = v16_max(v16_load(&scores[g * LLMIR_KV_GROUP]), even);
-        odd = v16_max(v16_load(&scores[(g + 1u) * LLMIR_KV_GROUP]), odd);
+        maxima = v16_max(v16_load(&scores[g * LLMIR_KV_GROUP]), maxima);
     }
-    if (g == last) {
-        even = v16_max(v16_load(&scores[g * LLMIR_KV_GROUP]), even);
-    }
-    tile->m[r] = v16_max_lanes(v16_max(odd, even));
+    tile->m[r] = v16_max_lanes(maxima);
 }
 
 /* Scores of row r -> exponentials, and their sum. */

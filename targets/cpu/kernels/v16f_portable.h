@@ -20,8 +20,10 @@ typedef struct v16i {
 } v16i;
 typedef v16i v16p; /* a pair in the halves of each lane */
 
-#define LLMIR_V16_REGISTERS 4 /* v16f values that registers can hold, a guess */
-#define LLMIR_V16_SLOW_F16    /* integer operations convert it */
+#define LLMIR_V16_REGISTERS 4      /* v16f values that registers can hold, a guess */
+#if !defined(LLMIR_KERNEL_MINIMAL) /* there, small comes before fast */
+#define LLMIR_V16_SLOW_F16         /* integer operations convert it */
+#endif
 
 /* out.q[i] = expression(i) for the four quarters. */
 #define LLMIR_V16_QUARTERS(type, expression) \

@@ -18,7 +18,6 @@ typedef struct v16i {
 typedef v16i v16p; /* a pair in the halves of each lane */
 
 #define LLMIR_V16_REGISTERS 1
-#define LLMIR_V16_SLOW_F16 /* integer operations convert it */
 
 /* out.lane[i] = expression(i) for all lanes. */
 #define LLMIR_V16_LANES(type, expression) \
