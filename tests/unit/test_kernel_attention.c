@@ -26,6 +26,7 @@ static const attention_case_t cases[] = {
     {4, 1, 256, 0, 0.0f, 16, LLMIR_KV_F32, 40, 20},
     {8, 1, 16, 0, 30.0f, 16, LLMIR_KV_F16, 60, 0},    /* soft cap, many heads a kv head */
     {18, 2, 80, 0, 0.0f, 48, LLMIR_KV_F16, 300, 255}, /* 48 does not divide a piece */
+    {9, 3, 80, 40, 0.0f, 16, LLMIR_KV_F16, 330, 240}, /* half a pair of vectors; window */
     {5, 5, 24, 7, 0.0f, 16, LLMIR_KV_F16, 50, 0},     /* a half-filled vector; tiny window */
     {7, 1, 8, 0, 0.0f, 256, LLMIR_KV_F32, 270, 230},
     {2, 1, 512, 0, 50.0f, 16, LLMIR_KV_F16, 20, 10},
