@@ -133,17 +133,17 @@ static void set_sums(const product_t* product) {
 }
 
 static int make_product(product_t* product,
-                        const bench_layout_t* layout_of,
+                        const bench_layout_t* weights,
                         uint32_t rows,
                         uint32_t columns) {
-    const uint32_t layout = layout_of->layout;
+    const uint32_t layout = weights->layout;
     memset(product, 0, sizeof *product);
     llmir_linear_params_t* p = &product->params;
     const int is_integer = llmir_layout_is_integer(layout);
     p->rows = rows;
     p->columns = columns;
     p->layout = layout;
-    p->group = layout_of->group;
+    p->group = weights->group;
     p->out_stride = rows;
     product->weight_bytes = (size_t)llmir_layout_bytes(layout, p->group, rows, columns);
     product->copies = (uint32_t)(1 + COLD_BYTES / product->weight_bytes);
@@ -204,8 +204,8 @@ static void run_shape(const bench_t* bench,
                       uint32_t rows,
                       uint32_t columns) {
     product_t product;
-    if (columns % (layout->group ? layout->group : 1u) != 0) {
-        return;
+    if (layout->group != 0 && columns % layout->group != 0) {
+        return; /* no such matrix */
     }
     if (!make_product(&product, layout, rows, columns)) {
         (void)printf("%6u x %5u: not enough memory\n", rows, columns);
@@ -235,11 +235,13 @@ static void run_shape(const bench_t* bench,
 }
 
 int main(int argc, char** argv) {
-    static const bench_layout_t layouts[] = {
-        {LLMIR_LAYOUT_PANEL_S4, 32, "S4"},  {LLMIR_LAYOUT_PANEL_U4, 32, "U4"},
-        {LLMIR_LAYOUT_PANEL_S8, 32, "S8"},  {LLMIR_LAYOUT_PANEL_S4, 128, "S4"},
-        {LLMIR_LAYOUT_PANEL_U4, 128, "U4"}, {LLMIR_LAYOUT_PANEL_S8, 128, "S8"},
-        {LLMIR_LAYOUT_PANEL_F16, 0, "F16"}};
+    static const bench_layout_t layouts[] = {{LLMIR_LAYOUT_PANEL_S4, 32, "S4, groups of 32"},
+                                             {LLMIR_LAYOUT_PANEL_U4, 32, "U4, groups of 32"},
+                                             {LLMIR_LAYOUT_PANEL_S8, 32, "S8, groups of 32"},
+                                             {LLMIR_LAYOUT_PANEL_S4, 128, "S4, groups of 128"},
+                                             {LLMIR_LAYOUT_PANEL_U4, 128, "U4, groups of 128"},
+                                             {LLMIR_LAYOUT_PANEL_S8, 128, "S8, groups of 128"},
+                                             {LLMIR_LAYOUT_PANEL_F16, 0, "F16"}};
     static const uint32_t shapes[][2] = {{576, 576},   {1536, 576},  {576, 1536}, {2048, 2048},
                                          {8192, 2048}, {2048, 8192}, {49152, 576}};
     bench_t bench = {llmir_cpu_level_choose(0), 200u * 1000000u, 0.0};
@@ -257,10 +259,8 @@ int main(int argc, char** argv) {
     (void)printf("level %s, one thread, int8 peak %.0f GOPS\n",
                  llmir_cpu_level_name(bench.table->level), bench.peak_gops);
     for (size_t l = 0; l < sizeof layouts / sizeof layouts[0]; l++) {
-        (void)printf(
-            "%s, groups of %u\n  rows x columns |  1 token               |  8 tokens |  512 "
-            "tokens\n",
-            layouts[l].name, layouts[l].group);
+        (void)printf("%s\n  rows x columns |  1 token               |  8 tokens |  512 tokens\n",
+                     layouts[l].name);
         if (argc > 4) {
             run_shape(&bench, &layouts[l], (uint32_t)strtoul(argv[3], NULL, 10),
                       (uint32_t)strtoul(argv[4], NULL, 10));

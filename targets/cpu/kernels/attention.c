@@ -52,7 +52,8 @@ static inline llmir_kv_group_t attention_group(const attention_context_t* c,
 }
 
 /* Finds the groups [begin, end) of the piece in the pages, and the keys of the groups one piece
- * further as far as these are before `last_group`. */
+ * further as far as these are before `last_group`. Where tiles take pairs, the keys of a group
+ * beside the range are those of its neighbour; nobody looks at their scores. */
 LLMIR_OUTLINE void attention_locate(const attention_context_t* c,
                                     const attention_run_t* run,
                                     uint32_t piece_index,

@@ -1,7 +1,6 @@
 /* The register tiles of attention that are compiled, and the choice among them: X(rows, storage of
- * the cache). Each costs a kilobyte or two in every library and bundle. Widest
- * tiles of f32 share what is converted from f16 (attention_pass.h). ISAs that newer ones have
- * replaced get few. */
+ * the cache). Each costs a kilobyte or two in every library and bundle. Widest tiles of f32 share
+ * what is converted from f16 (attention_pass.h). ISAs that newer ones have replaced get few. */
 #ifndef LLMIR_CPU_ATTENTION_SHAPES_H
 #define LLMIR_CPU_ATTENTION_SHAPES_H
 

@@ -51,9 +51,7 @@
 /* Whether tiles share what is converted from f16, all of it or what many rows look at
  * (attention_pass.h). Tiles of six rows and AVX2, which converts beside its multiply-adds, gained
  * nothing. */
-#if defined(LLMIR_SMALL_STACK)
-#define ATTENTION_SHARES_ALL 0
-#elif defined(LLMIR_V16_SLOW_F16)
+#if defined(LLMIR_V16_SLOW_F16) && !defined(LLMIR_SMALL_STACK)
 #define ATTENTION_SHARES_ALL 1
 #else
 #define ATTENTION_SHARES_ALL 0
