@@ -37,7 +37,7 @@ install_packages() {
 
 # What the compiler needs; the runtime alone needs the first line only.
 RUNTIME_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config"
-COMPILER_PACKAGES="g++ clang-19 lld-19 liblld-19-dev llvm-19 llvm-19-dev libmlir-19-dev mlir-19-tools libutf8proc-dev python3 python3-jinja2"
+COMPILER_PACKAGES="g++ clang-19 lld-19 liblld-19-dev llvm-19 llvm-19-dev libmlir-19-dev mlir-19-tools liblzma-dev libutf8proc-dev python3 python3-jinja2"
 
 # What the test `firmware` needs; without it the test is skipped.
 FIRMWARE_PACKAGES="gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"

@@ -684,14 +684,29 @@ typedef enum llmir_vulkan_level {
 /* Level of HIP code for one chip: 0x90a is gfx90a. No chip runs another one's code. */
 #define LLMIR_GPU_LEVEL_HIP(gfx) ((uint32_t)(gfx) << 8)
 
+/* How a module lies in the image. */
+typedef enum llmir_packing {
+    LLMIR_PACKING_NONE = 0,
+    LLMIR_PACKING_LZMA = 1, /* with an end marker, without a header; the parameters below */
+} llmir_packing_t;
+
+/* Of LZMA: bits of the last byte and of the place that literals depend on, and of the place that
+ * everything else depends on. Code is words, so bytes of words are alike. */
+#define LLMIR_LZMA_LC 0u
+#define LLMIR_LZMA_LP 2u
+#define LLMIR_LZMA_PB 2u
+
+#define LLMIR_GPU_MODULE_BYTES_MAX (64u << 20)
+
 typedef struct llmir_gpu_image {
     uint32_t record_bytes;
     uint32_t function_count;
     uint32_t function_offset; /* of llmir_gpu_function_t[function_count], from the image's start */
-    uint32_t binary_offset;   /* SPIR-V, PTX or an ELF; multiple of 4 */
+    uint32_t binary_offset;   /* SPIR-V, PTX or an ELF, packed or not; multiple of 4 */
     uint32_t binary_bytes;
-    uint32_t largest; /* 1 + the function below; 0: none */
-    uint32_t reserved[2];
+    uint32_t largest;      /* 1 + the function below; 0: none */
+    uint32_t packing;      /* llmir_packing_t */
+    uint32_t module_bytes; /* unpacked; of what is not packed 0 or the same as binary_bytes */
 } llmir_gpu_image_t;
 LLMIR_BUNDLE_ASSERT_SIZE(llmir_gpu_image_t, 32);
 

@@ -73,6 +73,8 @@ static llmir_status_t check_image(const uint8_t* data,
     code->function_count = image.function_count;
     code->binary = data + image.binary_offset;
     code->binary_bytes = image.binary_bytes;
+    code->packing = image.packing;
+    code->module_bytes = image.module_bytes;
     code->largest = image.largest - 1u; /* LLMIR_GPU_ANY of 0 */
     if (image.largest > image.function_count) {
         return llmir_fail(error, LLMIR_STATUS_CORRUPT,

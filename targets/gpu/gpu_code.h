@@ -7,11 +7,13 @@
 typedef struct llmir_gpu_code {
     const uint8_t* entries;   /* little-endian u32 [variant]: 1 + its first function */
     const uint8_t* functions; /* llmir_gpu_function_t [function_count] */
-    const uint8_t* binary;
+    const uint8_t* binary;    /* the module as it lies in the section: gpu_unpack.h */
     uint32_t variant_count;
     uint32_t function_count;
     uint32_t binary_bytes;
-    uint32_t largest; /* the function that finds the largest logits; LLMIR_GPU_ANY: none */
+    uint32_t packing;      /* llmir_packing_t */
+    uint32_t module_bytes; /* of what is packed: unpacked */
+    uint32_t largest;      /* the function that finds the largest logits; LLMIR_GPU_ANY: none */
 } llmir_gpu_code_t;
 
 /* Checks a section completely: ABI, plan, ranges, entries and chains. The section must outlive

@@ -6,6 +6,7 @@
 #include "core/base/size.h"
 #include "targets/gpu/gpu_device.h"
 #include "targets/gpu/gpu_module.h"
+#include "targets/gpu/gpu_unpack.h"
 
 #define PROGRAM_ALIGNMENT 64u
 
@@ -88,15 +89,31 @@ static llmir_status_t upload_weights(llmir_gpu_device_t* device,
     return LLMIR_STATUS_OK;
 }
 
+static llmir_status_t give_module(llmir_gpu_device_t* device,
+                                  llmir_gpu_program_t* program,
+                                  const llmir_gpu_module_t* module,
+                                  llmir_error_t* error) {
+    LLMIR_TRY(llmir_gpu_module_check(device->flavor->code_name, device->flavor->is_text,
+                                     module->data, module->bytes, error));
+    LLMIR_GPU_TRY(device, device->driver.module_load(&program->module, module->data),
+                  "loading the bundle's code");
+    return LLMIR_STATUS_OK;
+}
+
 static llmir_status_t load_module(llmir_gpu_device_t* device,
                                   llmir_gpu_program_t* program,
                                   llmir_error_t* error) {
-    const llmir_gpu_code_t* code = &program->code;
-    LLMIR_TRY(llmir_gpu_module_check(device->flavor->code_name, device->flavor->is_text,
-                                     code->binary, code->binary_bytes, error));
-    LLMIR_GPU_TRY(device, device->driver.module_load(&program->module, code->binary),
-                  "loading the bundle's code");
-    for (uint32_t i = 0; i < code->function_count; ++i) {
+    llmir_gpu_module_t module;
+    LLMIR_TRY(llmir_gpu_module_unpack(&device->allocator, &program->code, &module, error));
+    const llmir_status_t status = give_module(device, program, &module, error);
+    llmir_gpu_module_free(&device->allocator, &module);
+    return status;
+}
+
+static llmir_status_t find_functions(llmir_gpu_device_t* device,
+                                     llmir_gpu_program_t* program,
+                                     llmir_error_t* error) {
+    for (uint32_t i = 0; i < program->code.function_count; ++i) {
         char name[16];
         (void)snprintf(name, sizeof name, "f%" PRIu32, i);
         LLMIR_GPU_TRY(device,
@@ -128,6 +145,9 @@ llmir_status_t llmir_gpu_program_load(llmir_device_t* base,
     llmir_status_t status = llmir_gpu_enter(device, error);
     if (status == LLMIR_STATUS_OK) {
         status = load_module(device, program, error);
+        if (status == LLMIR_STATUS_OK) {
+            status = find_functions(device, program, error);
+        }
         if (status == LLMIR_STATUS_OK) {
             status = upload_weights(device, program, error);
         }

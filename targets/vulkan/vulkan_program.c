@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/size.h"
+#include "targets/gpu/gpu_unpack.h"
 #include "targets/vulkan/vulkan_device.h"
 
 #define PROGRAM_ALIGNMENT 64u
@@ -147,16 +148,36 @@ static llmir_status_t create_pipeline(llmir_vulkan_program_t* program,
     return LLMIR_STATUS_OK;
 }
 
-static llmir_status_t create_pipelines(llmir_vulkan_program_t* program, llmir_error_t* error) {
+static llmir_status_t give_module(llmir_vulkan_program_t* program,
+                                  const llmir_gpu_module_t* module,
+                                  llmir_error_t* error) {
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
-    const VkShaderModuleCreateInfo module = {
+    const VkShaderModuleCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = program->code.binary_bytes,
-        .pCode = (const uint32_t*)(const void*)program->code.binary,
+        .codeSize = module->bytes,
+        .pCode = (const uint32_t*)(const void*)module->data,
     };
+    if (module->bytes == 0 || module->bytes % 4u != 0) {
+        return llmir_fail(error, LLMIR_STATUS_CORRUPT,
+                          "GPU image: SPIR-V of %zu bytes, expected 32-bit words", module->bytes);
+    }
     LLMIR_VULKAN_TRY(
-        device->api.vkCreateShaderModule(device->device, &module, NULL, &program->module),
+        device->api.vkCreateShaderModule(device->device, &info, NULL, &program->module),
         "creating a shader module");
+    return LLMIR_STATUS_OK;
+}
+
+static llmir_status_t create_module(llmir_vulkan_program_t* program, llmir_error_t* error) {
+    const llmir_allocator_t* allocator =
+        &((const llmir_vulkan_device_t*)program->base.device)->allocator;
+    llmir_gpu_module_t module;
+    LLMIR_TRY(llmir_gpu_module_unpack(allocator, &program->code, &module, error));
+    const llmir_status_t status = give_module(program, &module, error);
+    llmir_gpu_module_free(allocator, &module);
+    return status;
+}
+
+static llmir_status_t create_pipelines(llmir_vulkan_program_t* program, llmir_error_t* error) {
     llmir_vulkan_cache_open(program);
     for (uint32_t i = 0; i < program->code.function_count; ++i) {
         LLMIR_TRY(create_pipeline(program, i, error));
@@ -212,6 +233,9 @@ llmir_status_t llmir_vulkan_program_load(llmir_device_t* base,
     llmir_status_t status = upload_weights(program, error);
     if (status == LLMIR_STATUS_OK) {
         status = create_layouts(program, error);
+    }
+    if (status == LLMIR_STATUS_OK) {
+        status = create_module(program, error);
     }
     if (status == LLMIR_STATUS_OK) {
         status = create_pipelines(program, error);

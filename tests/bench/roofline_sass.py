@@ -15,6 +15,7 @@ and the share of the peak of integer products for kernels of many tokens. Nothin
 import argparse
 import collections
 import dataclasses
+import lzma
 import pathlib
 import re
 import struct
@@ -26,6 +27,7 @@ LINEAR, ATTENTION = 5, 7
 NAMES = {3: "f32", 4: "f16", 5: "bf16", 6: "s4", 7: "u4", 8: "s8"}
 BLOCKS = {6: (4, 2), 7: (4, 4), 8: (8, 2)}  # bits of a weight, bytes of scales for a row and group
 CACHES = {0: "f16", 1: "f32", 2: "q8", 3: "q4"}
+LZMA = {"id": lzma.FILTER_LZMA1, "dict_size": 64 << 20, "lc": 0, "lp": 2, "pb": 2}  # llmir_bundle.h: LLMIR_LZMA_LC, _LP, _PB
 PIECE_KEYS, PARTS = 256, 64  # llmir_bundle.h: LLMIR_GPU_PIECE_KEYS, LLMIR_GPU_PARTS
 
 
@@ -88,7 +90,8 @@ class Bundle:
             raise SystemExit(f"{path} has no code for CUDA")
         (image,) = struct.unpack_from("<Q", self.code, 16)
         _, self.function_count, functions, binary, size = u32(self.code, image, 5)
-        self.ptx = self.code[image + binary:image + binary + size].rstrip(b"\0")
+        packed = self.code[image + binary:image + binary + size]
+        self.ptx = lzma.decompress(packed, format=lzma.FORMAT_RAW, filters=[LZMA]).rstrip(b"\0")
         self.functions = [u32(self.code, image + functions + 32 * i, 8) for i in range(self.function_count)]
 
     def kernels(self):

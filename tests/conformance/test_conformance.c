@@ -11,73 +11,11 @@
 #include "core/target_registry.h"
 #include "platform/platform.h"
 #include "tests/conformance/case_compare.h"
+#include "tests/conformance/case_plan.h"
+#include "tests/conformance/damaged_code.h"
 #include "tests/support/test.h"
 
-/* ---- A plan of one dispatch ---- */
-
-typedef struct one_plan {
-    llmir_plan_record_t record;
-    llmir_plan_variant_t variant;
-    llmir_plan_dispatch_t dispatch;
-    llmir_plan_buffer_t buffers[LLMIR_PLAN_MAX_OPERANDS];
-    llmir_plan_slot_t slots[LLMIR_PLAN_MAX_OPERANDS];
-    llmir_plan_kv_layer_t layer;
-    llmir_tensor_record_t records[LLMIR_PLAN_MAX_OPERANDS];
-    llmir_tensor_view_t tensors[LLMIR_PLAN_MAX_OPERANDS];
-    llmir_plan_view_t view;
-    uint64_t slot_offsets[LLMIR_PLAN_MAX_OPERANDS];
-    uint64_t activation_bytes;
-} one_plan_t;
-
-static void add_operand(const kernel_case_t* c, uint32_t index, one_plan_t* plan) {
-    const case_operand_t* operand = &c->header->operands[index];
-    llmir_plan_operand_t* place = &plan->dispatch.operands[index];
-    place->space = operand->space;
-    if (operand->space == LLMIR_OPERAND_BUFFER) {
-        const uint32_t slot = place->index = plan->record.buffer_count++;
-        plan->record.slot_count = plan->record.buffer_count;
-        plan->buffers[slot].slot = slot;
-        plan->buffers[slot].row_bytes = operand->row_bytes;
-        plan->slot_offsets[slot] = plan->activation_bytes;
-        plan->activation_bytes += (operand->bytes + 63u) / 64u * 64u;
-    } else if (operand->space == LLMIR_OPERAND_TENSOR) {
-        const uint32_t tensor = place->index = plan->record.tensor_count++;
-        llmir_tensor_record_t* record = &plan->records[tensor];
-        record->data_bytes = operand->bytes;
-        record->shape[0] = operand->rows;
-        record->shape[1] = operand->columns;
-        record->rank = 2;
-        record->layout = operand->layout;
-        record->group = operand->group;
-        plan->tensors[tensor] = (llmir_tensor_view_t){record, c->operands[index]};
-    }
-}
-
-static void make_plan(const kernel_case_t* c, one_plan_t* plan) {
-    const case_header_t* h = c->header;
-    memset(plan, 0, sizeof *plan);
-    plan->record.kernel_abi_version = LLMIR_KERNEL_ABI_VERSION;
-    plan->record.variant_count = 1;
-    plan->record.dispatch_count = 1;
-    plan->record.page_tokens = h->page_tokens;
-    plan->record.kv_layer_count = h->kv_heads != 0;
-    plan->variant.kernel = h->kernel;
-    plan->variant.params.bytes = h->params_bytes;
-    plan->layer = (llmir_plan_kv_layer_t){h->kv_heads, h->head_dim, h->window, 0, 0};
-    for (uint32_t i = 0; i < LLMIR_PLAN_MAX_OPERANDS; ++i) {
-        add_operand(c, i, plan);
-    }
-    plan->view = (llmir_plan_view_t){&plan->record, c->params,   &plan->variant, &plan->dispatch,
-                                     plan->buffers, plan->slots, &plan->layer,   plan->tensors};
-}
-
 /* ---- Running ---- */
-
-typedef struct target_fixture {
-    const llmir_target_t* target;
-    llmir_device_t* device;
-    const char* folder;
-} target_fixture_t;
 
 /* Where its keys and values begin. */
 #define KV_OFFSET 320u
@@ -379,54 +317,6 @@ static void test_conformance_largest_logits_are_the_first_ones(void** state) {
     free(c.bytes);
 }
 
-/* ---- Damaged code ---- */
-
-/* Drivers of CUDA and HIP are not told how long a module is: one that says it is longer than it is
- * must not get there. */
-static void test_conformance_modules_end_where_they_say(void** state) {
-    const target_fixture_t* fixture = *state;
-    llmir_device_caps_t caps = {0};
-    llmir_code_record_t record;
-    llmir_gpu_image_t image;
-    one_plan_t plan;
-    kernel_case_t c;
-    static const uint8_t hash[LLMIR_BUNDLE_HASH_BYTES];
-    if (fixture->device != NULL) {
-        fixture->target->device_caps(fixture->device, &caps);
-    }
-    if (caps.section_target != LLMIR_SECTION_TARGET_CUDA &&
-        caps.section_target != LLMIR_SECTION_TARGET_HIP) {
-        skip();
-    }
-    assert_true(read_case(fixture->folder, 0, &c));
-    make_plan(&c, &plan);
-    for (uint32_t i = 0; i < c.header->code_count; ++i) {
-        const case_code_t* code = &c.header->codes[i];
-        llmir_program_t* program = NULL;
-        if (code->target != caps.section_target) {
-            continue;
-        }
-        uint8_t* copy = malloc(code->bytes);
-        assert_non_null(copy);
-        memcpy(copy, c.codes[i], code->bytes);
-        memcpy(&record, copy, sizeof record);
-        memcpy(&image, copy + record.image_offset, sizeof image);
-        /* The number of sections of an ELF file; in text, a zero before the last. */
-        const int sections = caps.section_target == LLMIR_SECTION_TARGET_HIP ? 0xff : 0;
-        memset(copy + record.image_offset + image.binary_offset + 60, sections, 2);
-        const llmir_program_options_t options = {.plan = &plan.view,
-                                                 .code = copy,
-                                                 .code_bytes = code->bytes,
-                                                 .code_level = code->level,
-                                                 .plan_hash = hash};
-        assert_status(fixture->target->program_load(fixture->device, &options, &program,
-                                                    &assert_status_error),
-                      LLMIR_STATUS_CORRUPT);
-        free(copy);
-    }
-    free(c.bytes);
-}
-
 int main(int argc, char** argv) {
     target_fixture_t fixture = {0};
     const llmir_device_options_t options = {.thread_count = 1};
@@ -449,6 +339,7 @@ int main(int argc, char** argv) {
         cmocka_unit_test_prestate(test_conformance_kernels_compute_what_the_processor_computes,
                                   &fixture),
         cmocka_unit_test_prestate(test_conformance_largest_logits_are_the_first_ones, &fixture),
+        cmocka_unit_test_prestate(test_conformance_modules_are_unpacked, &fixture),
         cmocka_unit_test_prestate(test_conformance_modules_end_where_they_say, &fixture),
     };
     const int failed = cmocka_run_group_tests_name("conformance", tests, NULL, NULL);

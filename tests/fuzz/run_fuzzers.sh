@@ -29,7 +29,7 @@ if [ "${1:-}" = --run ]; then # this script calls itself so
 fi
 seconds=${1:-20}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- bundle chat gguf grammar request schema session tokenizer
+[ $# -gt 0 ] || set -- bundle chat gguf grammar request schema session tokenizer unpack
 
 if [ ! -f $build/build.ninja ]; then
     cmake -B $build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLLMIR_BUILD_FUZZERS=ON -DLLMIR_BUILD_COMPILER=ON \

@@ -1,6 +1,7 @@
 //===- GpuCode.cpp - Code sections for GPUs -------------------------------===//
 #include "llmir/GpuKernels/GpuCode.h"
 #include "DeviceCode.h"
+#include "PackModule.h"
 
 #include <chrono>
 #include <cstring>
@@ -42,16 +43,18 @@ void put(std::vector<uint8_t> &bytes, size_t offset, const T *from, size_t n) {
   std::memcpy(bytes.data() + offset, from, n * sizeof(T));
 }
 
-std::vector<uint8_t> makeSection(const GpuFunctions &module, ArrayRef<uint8_t> binary,
-                                 const GpuCodeOptions &options) {
+std::vector<uint8_t> makeSection(const GpuFunctions &module, ArrayRef<uint8_t> packed,
+                                 size_t moduleBytes, const GpuCodeOptions &options) {
   llmir_gpu_image_t image = {};
   image.record_bytes = sizeof image;
   image.function_count = static_cast<uint32_t>(module.functions.size());
   image.function_offset = sizeof image;
   image.binary_offset =
       static_cast<uint32_t>(sizeof image + module.functions.size() * sizeof(llmir_gpu_function_t));
-  image.binary_bytes = static_cast<uint32_t>(binary.size());
+  image.binary_bytes = static_cast<uint32_t>(packed.size());
   image.largest = module.largest;
+  image.packing = LLMIR_PACKING_LZMA;
+  image.module_bytes = static_cast<uint32_t>(moduleBytes);
 
   llmir_code_record_t record = {};
   record.record_bytes = sizeof record;
@@ -60,7 +63,7 @@ std::vector<uint8_t> makeSection(const GpuFunctions &module, ArrayRef<uint8_t> b
   record.entry_offset = sizeof record;
   record.image_offset = alignTo(sizeof record + module.entries.size() * sizeof(uint32_t),
                                 LLMIR_BUNDLE_SECTION_ALIGNMENT);
-  record.image_bytes = image.binary_offset + binary.size();
+  record.image_bytes = image.binary_offset + packed.size();
   std::memcpy(record.plan_hash, options.planHash.data(), sizeof record.plan_hash);
 
   std::vector<uint8_t> section(record.image_offset + record.image_bytes);
@@ -69,7 +72,7 @@ std::vector<uint8_t> makeSection(const GpuFunctions &module, ArrayRef<uint8_t> b
   put(section, record.image_offset, &image, 1);
   put(section, record.image_offset + image.function_offset, module.functions.data(),
       module.functions.size());
-  put(section, record.image_offset + image.binary_offset, binary.data(), binary.size());
+  put(section, record.image_offset + image.binary_offset, packed.data(), packed.size());
   return section;
 }
 
@@ -125,9 +128,12 @@ Expected<GpuCode> compileGpuCode(ArrayRef<KernelVariant> variants, const GpuCode
                                                             : makeHsaco(*module, level);
   if (!binary)
     return binary.takeError();
+  auto packed = packModule(*binary);
+  if (!packed)
+    return packed.takeError();
   GpuCode code;
   code.level = &level;
-  code.section = makeSection(*functions, *binary, options);
+  code.section = makeSection(*functions, *packed, binary->size(), options);
   code.binary = std::move(*binary);
   code.functions = static_cast<uint32_t>(functions->functions.size());
   code.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

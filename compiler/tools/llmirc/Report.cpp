@@ -68,7 +68,7 @@ void printCode(raw_ostream &stream, const Report &report) {
   for (const GpuCode &code : report.gpuCodes)
     printLine(stream, &code == &report.gpuCodes.front() ? "GPU code" : "",
               formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s", code.level->fullName(),
-                      formatBytes(code.binary.size()), code.functions, code.seconds));
+                      formatBytes(code.section.size()), code.functions, code.seconds));
   if (report.codes.empty()) {
     printLine(stream, "code", "none: the built-in kernels run");
     return;

@@ -65,6 +65,11 @@ std::vector<KernelVariant> variantsOf(llvm::StringRef section, llmir_plan_record
   return variants;
 }
 
+llvm::StringRef imageOf(llvm::ArrayRef<uint8_t> section) {
+  llvm::StringRef bytes(reinterpret_cast<const char *>(section.data()), section.size());
+  return bytes.drop_front(Bundle(bytes).read<llmir_code_record_t>(0).image_offset);
+}
+
 llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
   llvm::StringRef plan = bundle.section(LLMIR_SECTION_PLAN);
   if (plan.empty())
@@ -82,9 +87,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
     auto code = compileGpuCode(variants, options, level);
     if (!code)
       return code.takeError();
-    llvm::StringRef binary(reinterpret_cast<const char *>(code->binary.data()),
-                           code->binary.size());
-    if (!section.ends_with(binary))
+    if (!section.ends_with(imageOf(code->section)))
       return failure("the bundle's code is not what its variants give");
     const GpuTarget target = standInTarget(level, options.pageTokens);
     std::vector<uint8_t> &object = objects[target.tensorUnit];

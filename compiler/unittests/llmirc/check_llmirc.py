@@ -7,6 +7,7 @@ MAKE_MODEL.py writes a small model to the file that it is given; where it cannot
 tests without a model do. Every failure must be one line "llmirc: error: ..." on standard
 error, nothing on standard output, and no file at the output's place."""
 
+import lzma
 import os
 import pathlib
 import re
@@ -291,6 +292,10 @@ def section_levels(bundle):
     return sorted(level for kind, _, level in sections if kind == 6)
 
 
+# LLMIR_LZMA_LC, _LP and _PB of llmir_bundle.h.
+LZMA = {"id": lzma.FILTER_LZMA1, "dict_size": 64 << 20, "lc": 0, "lp": 2, "pb": 2}
+
+
 def gpu_modules(bundle, wanted):
     """Level and module of each CODE section of a GPU target: llmir_code_record_t, llmir_gpu_image_t."""
     (count,) = struct.unpack_from("<I", bundle, 20)
@@ -299,8 +304,11 @@ def gpu_modules(bundle, wanted):
         kind, target, level, _, offset, _ = struct.unpack_from("<IIIIQQ", bundle, table + 64 * i)
         if kind == 6 and target == wanted:
             image = offset + struct.unpack_from("<Q", bundle, offset + 16)[0]
-            start, size = struct.unpack_from("<II", bundle, image + 12)
-            yield level, bundle[image + start:image + start + size]
+            start, size, _, packing, module_bytes = struct.unpack_from("<IIIII", bundle, image + 12)
+            module = lzma.decompress(bundle[image + start:image + start + size], format=lzma.FORMAT_RAW, filters=[LZMA])
+            if packing != 1 or len(module) != module_bytes:
+                raise AssertionError(f"{level}: packing {packing}, {module_bytes} bytes said, {len(module)} found")
+            yield level, module
 
 
 def make_model(script, path):
