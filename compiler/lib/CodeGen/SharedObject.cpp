@@ -5,14 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 #include "SharedObject.h"
+#include "TemporaryFile.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Object/ELFObjectFile.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -33,34 +31,6 @@ constexpr int64_t forbiddenTags[] = {ELF::DT_NEEDED, ELF::DT_JMPREL,     ELF::DT
 Error linkError(const Twine &message) {
   return createStringError(inconvertibleErrorCode(), "linking kernels: " + message);
 }
-
-/// A temporary file that goes away with its owner, or with the process.
-struct TemporaryFile {
-  SmallString<128> path;
-  FileRemover remover;
-
-  ~TemporaryFile() {
-    if (!path.empty())
-      sys::DontRemoveFileOnSignal(path);
-  }
-
-  Error create(StringRef suffix, ArrayRef<char> content) {
-    int descriptor = -1;
-    if (std::error_code code = sys::fs::createTemporaryFile("llmirc", suffix, descriptor, path))
-      return linkError("temporary file: " + code.message());
-    remover.setFile(path);
-    sys::RemoveFileOnSignal(path);
-    raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
-    stream.write(content.data(), content.size());
-    stream.close();
-    if (stream.has_error()) {
-      std::string reason = stream.error().message();
-      stream.clear_error();
-      return linkError(path + ": " + reason);
-    }
-    return Error::success();
-  }
-};
 
 Error runLinker(StringRef input, StringRef output) {
   std::string in = input.str(), out = output.str(), messages;
