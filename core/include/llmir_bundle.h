@@ -684,6 +684,10 @@ typedef enum llmir_vulkan_level {
 /* Level of HIP code for one chip: 0x90a is gfx90a. No chip runs another one's code. */
 #define LLMIR_GPU_LEVEL_HIP(gfx) ((uint32_t)(gfx) << 8)
 
+/* Level of CUDA code that is assembled for one chip: 90 is sm_90. PTX has the level 90 itself. A
+ * runtime that knows none passes it over: no device has a level of that architecture. */
+#define LLMIR_GPU_LEVEL_CUBIN(sm) (UINT32_C(0x80000000) | (uint32_t)(sm))
+
 /* How a module lies in the image. */
 typedef enum llmir_packing {
     LLMIR_PACKING_NONE = 0,

@@ -1,12 +1,14 @@
 //===- CudaCode.cpp - GPU kernels to PTX ----------------------------------===//
 //
 // gpu.module -> NVVM -> LLVM IR -> PTX for sm_75, and for sm_80 with tensor cores, which newer
-// devices compile for themselves. A kernel's parameters are those of BareKernels.h.
+// devices compile for themselves, or ptxas for one of them. A kernel's parameters are those of
+// BareKernels.h.
 //
 //===----------------------------------------------------------------------===//
 #include "BareKernels.h"
 #include "DeviceCode.h"
 #include "DeviceModule.h"
+#include "Ptxas.h"
 #include "llmir/Dialect/Gpu/GpuDialect.h"
 
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
@@ -78,10 +80,8 @@ void initializeTarget() {
   LLVMInitializeNVPTXAsmPrinter();
 }
 
-} // namespace
-
 /// PTX 7.0 has mma.m16n8k32.
-llvm::Expected<std::vector<uint8_t>> makePtx(ModuleOp module, const GpuLevel &level) {
+llvm::Expected<llvm::SmallVector<char, 0>> makeText(ModuleOp module, TensorUnit unit) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
@@ -97,15 +97,32 @@ llvm::Expected<std::vector<uint8_t>> makePtx(ModuleOp module, const GpuLevel &le
   if (failed(lowerToNvvm(module)))
     return failure("an operation has no lowering");
   initializeTarget();
-  auto text = emitDeviceModule(*module.getOps<gpu::GPUModuleOp>().begin(),
-                               {"nvptx64-nvidia-cuda", level.name,
-                                level.kernels.tensorUnit == TensorUnit::Mma ? "+ptx70" : "+ptx64",
-                                llvm::CodeGenFileType::AssemblyFile});
+  const bool hasMma = unit == TensorUnit::Mma;
+  return emitDeviceModule(*module.getOps<gpu::GPUModuleOp>().begin(),
+                          {"nvptx64-nvidia-cuda", hasMma ? "sm_80" : "sm_75",
+                           hasMma ? "+ptx70" : "+ptx64", llvm::CodeGenFileType::AssemblyFile});
+}
+
+} // namespace
+
+llvm::Expected<std::vector<uint8_t>> makePtx(ModuleOp module, const GpuLevel &level) {
+  auto text = makeText(module, level.kernels.tensorUnit);
   if (!text)
     return text.takeError();
   std::vector<uint8_t> binary(text->begin(), text->end());
   binary.push_back(0); // drivers take a string
   return binary;
+}
+
+llvm::Expected<std::vector<uint8_t>> makeCubin(ModuleOp module, const GpuLevel &level,
+                                               const std::string &ptxas) {
+  auto program = findPtxas(ptxas);
+  if (!program)
+    return program.takeError();
+  auto text = makeText(module, level.kernels.tensorUnit);
+  if (!text)
+    return text.takeError();
+  return assemblePtx(llvm::StringRef(text->data(), text->size()), level.assembledFor, *program);
 }
 
 } // namespace llmir::compiler

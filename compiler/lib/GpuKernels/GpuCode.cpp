@@ -34,6 +34,14 @@ GpuLevel cuda(uint32_t level, const char *name, TensorUnit unit) {
   return {LLMIR_SECTION_TARGET_CUDA, level, "cuda", name, bareTarget(unit)};
 }
 
+/// The same kernels, assembled for one chip.
+GpuLevel cubin(uint32_t sm, const char *name, const char *assembledFor) {
+  GpuLevel level =
+      cuda(LLMIR_GPU_LEVEL_CUBIN(sm), name, sm < 80 ? TensorUnit::None : TensorUnit::Mma);
+  level.assembledFor = assembledFor;
+  return level;
+}
+
 GpuLevel hip(uint32_t chip, const char *name, TensorUnit unit) {
   return {LLMIR_SECTION_TARGET_HIP, LLMIR_GPU_LEVEL_HIP(chip), "hip", name, bareTarget(unit)};
 }
@@ -85,6 +93,14 @@ ArrayRef<GpuLevel> gpuLevels() {
       vulkan(LLMIR_VULKAN_LEVEL_SOFTWARE, "software", true, true),
       cuda(75, "sm_75", TensorUnit::None),
       cuda(80, "sm_80", TensorUnit::Mma),
+      cubin(75, "cubin-sm_75", "sm_75"),
+      cubin(80, "cubin-sm_80", "sm_80"),
+      cubin(86, "cubin-sm_86", "sm_86"),
+      cubin(87, "cubin-sm_87", "sm_87"),
+      cubin(89, "cubin-sm_89", "sm_89"),
+      cubin(90, "cubin-sm_90", "sm_90"),
+      cubin(100, "cubin-sm_100", "sm_100"),
+      cubin(120, "cubin-sm_120", "sm_120"),
       hip(0x906, "gfx906", TensorUnit::None),
       hip(0x90a, "gfx90a", TensorUnit::Mfma16),
       hip(0x942, "gfx942", TensorUnit::Mfma32),
@@ -124,8 +140,9 @@ Expected<GpuCode> compileGpuCode(ArrayRef<KernelVariant> variants, const GpuCode
   if (!functions)
     return functions.takeError();
   auto binary = level.target == LLMIR_SECTION_TARGET_VULKAN ? makeSpirv(*module, level)
-                : level.target == LLMIR_SECTION_TARGET_CUDA ? makePtx(*module, level)
-                                                            : makeHsaco(*module, level);
+                : level.target == LLMIR_SECTION_TARGET_HIP  ? makeHsaco(*module, level)
+                : level.assembledFor ? makeCubin(*module, level, options.ptxas)
+                                     : makePtx(*module, level);
   if (!binary)
     return binary.takeError();
   auto packed = packModule(*binary);

@@ -116,7 +116,8 @@ struct NamedTarget {
   SmallVector<StringRef> names;
 };
 
-/// The levels of a GPU target that is there: those named, or all.
+/// The levels of a GPU target that is there: those named, or all but what only ptxas can make, so
+/// that what no names give is the same on every machine.
 Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &levels) {
   SmallVector<StringRef> known;
   for (const GpuLevel &level : gpuLevels())
@@ -128,7 +129,7 @@ Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &lev
                         "', known: all, " + join(known, ", "));
   for (const GpuLevel &level : gpuLevels())
     if (target.name == level.targetName &&
-        (!target.hasNames || is_contained(target.names, level.name) ||
+        ((!target.hasNames && !level.assembledFor) || is_contained(target.names, level.name) ||
          is_contained(target.names, "all")))
       levels.push_back(&level);
   return Error::success();
@@ -213,7 +214,7 @@ Error parseValueOption(Arguments &arguments, Options &options,
   std::string value;
   const StringRef known[] = {
       "-o",     "--output",     "--quantize",      "--activations", "--target", "--context",
-      "--emit", "--dump-after", "--chat-template", "--object-for",  "--chunk"};
+      "--emit", "--dump-after", "--chat-template", "--object-for",  "--chunk",  "--ptxas"};
   if (!is_contained(known, name))
     return usageError("unknown option '" + arguments.text() + "'");
   if (Error error = arguments.value(value))
@@ -225,6 +226,8 @@ Error parseValueOption(Arguments &arguments, Options &options,
     return oneOf(name, value, pipelinePassNames());
   } else if (name == "--chat-template") {
     options.chatTemplate = value;
+  } else if (name == "--ptxas") {
+    options.ptxas = value;
   } else if (name == "--quantize") {
     const SmallVector<StringRef> known = {"keep", "q4", "q8", "f16", "f32"};
     options.quantize = value;
@@ -287,20 +290,22 @@ std::string processorLines() {
   return lines;
 }
 
-/// The same of GPUs: "    cuda: sm_75, sm_80".
+/// The same of GPUs: "    cuda: sm_75, sm_80", and on a line of their own those that are assembled.
 std::string gpuLines() {
+  const std::string indent = "\n                            ";
   std::string lines;
-  StringRef target;
+  const GpuLevel *last = nullptr;
   for (const GpuLevel &level : gpuLevels()) {
-    if (target != level.targetName)
-      lines +=
-          (target.empty() ? "                            " : "\n                            ") +
-          std::string(level.targetName) + ": " + level.name;
+    if (last && last->target == level.target)
+      lines += (last->assembledFor   ? ", "
+                : level.assembledFor ? "," + indent + "  "
+                                     : ", ") +
+               std::string(level.name);
     else
-      lines += std::string(", ") + level.name;
-    target = level.targetName;
+      lines += indent + level.targetName + ": " + level.name;
+    last = &level;
   }
-  return lines + "\n";
+  return lines.substr(1) + "\n";
 }
 
 } // namespace
@@ -352,8 +357,13 @@ std::string usageText() {
          processorLines() +
          "                            vulkan, cuda (PTX), hip (code objects): code for GPUs; "
          "with names\n"
-         "                            behind it for those levels alone:\n" +
+         "                            behind it for those levels alone, of which those of cuda "
+         "that begin with\n"
+         "                            cubin need NVIDIA's ptxas; cuda:all: these too:\n" +
          gpuLines() +
+         "  --ptxas FILE              NVIDIA's assembler (default: the one in PATH, "
+         "$CUDA_HOME/bin or\n"
+         "                            /usr/local/cuda/bin)\n"
          "  --context N               positions that the model is used with (default: as trained)\n"
          "  --chunk N                 most tokens of one pass (default: 256); fewer take less "
          "memory\n"

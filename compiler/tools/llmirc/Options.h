@@ -29,6 +29,7 @@ struct Options {
   Emit emit = Emit::Bundle;
   const ObjectMachine *objectFor = nullptr; ///< of Emit::Object; never null then
   std::string dumpAfter;                    ///< name of a pass; empty: none
+  std::string ptxas;                        ///< the file; empty: it is looked for
   std::string chatTemplate; ///< name of a known template or a file; empty: the model's own
   bool quiet = false;
   bool help = false;

@@ -46,6 +46,7 @@ private:
   Error emitPlan();
   Error addTables();
   Error addCode();
+  Error findTools();
   Error addGpuCode();
   Error writeBundle();
   Error writeObjectHeader(const ObjectFrame &frame, uint64_t bundleBytes);
@@ -58,6 +59,7 @@ private:
   CompiledProgram program;
   BundleWriter writer;
   Report report;
+  std::string ptxas; ///< empty: no level needs it
 };
 
 Error Compilation::import() {
@@ -150,6 +152,17 @@ Error Compilation::addCode() {
   return Error::success();
 }
 
+/// Before anything that takes long.
+Error Compilation::findTools() {
+  if (none_of(options.gpuLevels, [](const GpuLevel *level) { return level->assembledFor; }))
+    return Error::success();
+  auto found = findPtxas(options.ptxas);
+  if (!found)
+    return found.takeError();
+  ptxas = std::move(*found);
+  return Error::success();
+}
+
 Error Compilation::addGpuCode() {
   if (options.gpuLevels.empty())
     return Error::success();
@@ -157,6 +170,7 @@ Error Compilation::addGpuCode() {
   GpuCodeOptions codeOptions;
   codeOptions.planHash = hashBytes(program.plan);
   codeOptions.pageTokens = program.summary.pageTokens;
+  codeOptions.ptxas = ptxas;
   for (const GpuLevel *level : options.gpuLevels) {
     auto code = compileGpuCode(program.variants, codeOptions, *level);
     if (!code)
@@ -172,6 +186,8 @@ Error Compilation::addGpuCode() {
 
 Error Compilation::writeBundle() {
   if (Error error = checkBundlePath(options.output))
+    return error;
+  if (Error error = findTools())
     return error;
   auto packer = WeightPacker::create(model, program.tensors);
   if (!packer)

@@ -67,7 +67,7 @@ std::string sectionName(const SectionKey &key) {
 void printCode(raw_ostream &stream, const Report &report) {
   for (const GpuCode &code : report.gpuCodes)
     printLine(stream, &code == &report.gpuCodes.front() ? "GPU code" : "",
-              formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s", code.level->fullName(),
+              formatv("{0,-17} {1,10}  {2} kernels, {3:f2} s", code.level->fullName(),
                       formatBytes(code.section.size()), code.functions, code.seconds));
   if (report.codes.empty()) {
     printLine(stream, "code", "none: the built-in kernels run");
@@ -75,7 +75,7 @@ void printCode(raw_ostream &stream, const Report &report) {
   }
   for (const CpuCode &code : report.codes) {
     printLine(stream, &code == &report.codes.front() ? "code" : "",
-              formatv("{0,-15} {1,10}  {2} kernels, {3:f2} s", levelName(code.level),
+              formatv("{0,-17} {1,10}  {2} kernels, {3:f2} s", levelName(code.level),
                       formatBytes(code.image.size()), code.functions, code.seconds));
   }
 }

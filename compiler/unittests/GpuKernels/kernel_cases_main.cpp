@@ -191,14 +191,14 @@ llvm::Error writeStandIns(const KernelCase &kernelCase, llvm::ArrayRef<GpuCode> 
   return llvm::Error::success();
 }
 
-/// The code of all levels of Vulkan and CUDA, and of `hip`.
+/// The code of all levels of Vulkan and CUDA but what is assembled, and of `hip`.
 llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, const GpuLevel *hip,
                                                  const std::string &folder) {
   GpuCodeOptions options;
   options.pageTokens = 16; // of KernelCases.cpp
   std::vector<GpuCode> codes;
   for (const GpuLevel &level : gpuLevels()) {
-    if (level.target == LLMIR_SECTION_TARGET_HIP && &level != hip)
+    if ((level.target == LLMIR_SECTION_TARGET_HIP && &level != hip) || level.assembledFor)
       continue;
     auto code = compileGpuCode({kernelCase.variant}, options, level);
     if (!code)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 LLMIRC = ""
 MODEL = None
@@ -81,6 +82,7 @@ class Usage(TestCase):
         self.assert_fails(2, "known: cpu, vulkan, cuda, hip", "m.gguf", "-o", self.out, "--target", "tpu")
         self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")
         self.assert_fails(2, "''", "m.gguf", "-o", self.out, "--target", "cpu:")
+        self.assert_fails(2, "'cuda:sm_99', known: all, sm_75, sm_80, cubin-sm_75, ", "m.gguf", "-o", self.out, "--target", "cuda:sm_99")
         self.assert_fails(2, "'hip:gfx1', known: all, gfx906, gfx90a", "m.gguf", "-o", self.out, "--target", "hip:gfx1")
         self.assert_fails(2, "unknown target 'gfx90a'", "m.gguf", "-o", self.out, "--target", "hip,gfx90a")
 
@@ -208,10 +210,50 @@ class Compile(TestCase):
         self.compile("--target", "cuda", "--quiet")
         modules = dict(gpu_modules(self.out.read_bytes(), 3))
         self.assertEqual(sorted(modules), [75, 80])
-        for level, chips in ((75, ("sm_75", "sm_80", "sm_90")), (80, ("sm_80", "sm_90"))):
+        for level, chips in ((75, ("sm_75", "sm_80", "sm_90")), (80, ("sm_80", "sm_87", "sm_90", "sm_100", "sm_120"))):
             text = modules[level].rstrip(b"\0").decode()
             self.assertEqual("mma.sync.aligned.m16n8k32" in text, level == 80)
             self.check_ptx(text, level, chips)
+
+    def ptxas(self):
+        folders = (os.environ["PATH"], os.path.join(os.environ.get("CUDA_HOME", "/nonexistent"), "bin"), "/usr/local/cuda/bin")
+        return shutil.which("ptxas", path=os.pathsep.join(folders)) or self.skipTest("no ptxas")
+
+    def test_cubins_are_for_their_chips(self):
+        self.ptxas()
+        target = ("--target", "cuda:cubin-sm_90,cubin-sm_75")
+        summary = self.compile(*target).stderr
+        modules = dict(gpu_modules(self.out.read_bytes(), 3))
+        self.assertEqual(sorted(modules), [1 << 31 | 75, 1 << 31 | 90])
+        for level, module in modules.items():
+            chip = level & 0xff
+            self.assertRegex(summary, rf"cuda-cubin-sm_{chip} +\d")
+            self.assertEqual(module[:6], b"\x7fELF\2\1")
+            self.assertEqual(struct.unpack_from("<H", module, 18), (190,))  # EM_CUDA
+            flags = struct.unpack_from("<I", module, 48)[0]
+            self.assertEqual(flags >> (8 if module[8] >= 8 else 0) & 0xff, chip)
+            frames = list(cubin_frames(module))
+            self.assertGreater(len(frames), 10)
+            self.assertEqual(set(frames), {0})  # where spilled registers would go
+        other = self.folder / "other.llmir"
+        self.compile(*target, out=other)
+        self.assertEqual(self.out.read_bytes(), other.read_bytes())
+
+    def test_cubins_need_ptxas(self):
+        target = (MODEL, "-o", self.out, "--target", "cuda:cubin-sm_90", "--ptxas")
+        self.assert_fails(1, "'/nonexistent' is no program; PTX, as in cuda:sm_80, needs no ptxas", *target, "/nonexistent")
+        self.compile("--target", "cuda:sm_80", "--quiet", "--ptxas", "/nonexistent")
+        self.out.unlink()
+        if not os.path.exists("/usr/local/cuda/bin/ptxas"):
+            with unittest.mock.patch.dict(os.environ, {"PATH": "/nonexistent", "CUDA_HOME": "/nowhere"}):
+                self.assert_fails(1, "not in PATH, /nowhere/bin, /usr/local/cuda/bin (option '--ptxas FILE')", *target[:-1])
+
+    def test_what_ptxas_says_is_told_and_nothing_is_left(self):
+        script = self.write("ptxas", b"#!/bin/sh\necho 'fatal : no sm_90'\necho line 2 >&2\nexit 3\n")
+        script.chmod(0o755)
+        with unittest.mock.patch.dict(os.environ, {"TMPDIR": str(self.folder)}):  # assert_fails looks what is there
+            self.assert_fails(1, f"'{script} -O3 -arch=sm_90' failed (3): fatal : no sm_90 / line 2", MODEL, "-o", self.out, "--target",
+                              "cuda:cubin-sm_90", "--ptxas", script)
 
     def check_ptx(self, text, level, chips):
         self.assertIn(f".target sm_{level}", text)
@@ -220,9 +262,7 @@ class Compile(TestCase):
             words = parameters.count(".param .u32")
             self.assertEqual(words, 24, name)
             self.assertEqual(parameters.count(".param .u64"), 7, name)
-        ptxas = shutil.which("ptxas") or "/usr/local/cuda/bin/ptxas"
-        if not os.path.exists(ptxas):
-            self.skipTest("no ptxas")
+        ptxas = self.ptxas()
         path = self.folder / "kernels.ptx"
         path.write_text(text)
         for chip in chips:
@@ -309,6 +349,19 @@ def gpu_modules(bundle, wanted):
             if packing != 1 or len(module) != module_bytes:
                 raise AssertionError(f"{level}: packing {packing}, {module_bytes} bytes said, {len(module)} found")
             yield level, module
+
+
+def cubin_frames(cubin):
+    """Bytes of each kernel's frame: EIATTR_FRAME_SIZE in the section .nv.info."""
+    (table,), (count, names) = struct.unpack_from("<Q", cubin, 40), struct.unpack_from("<HH", cubin, 60)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, table + 64 * i) for i in range(count)]
+    for section in sections:
+        start, at, end = sections[names][4] + section[0], section[4], section[4] + section[5]
+        while cubin[start:start + 9] == b".nv.info\0" and at < end:
+            form, attribute, size, _, frame = struct.unpack_from("<BBHII", cubin, at)
+            if attribute == 0x11:
+                yield frame
+            at += 4 + (size if form == 4 else 0)
 
 
 def make_model(script, path):

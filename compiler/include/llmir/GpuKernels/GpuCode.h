@@ -12,11 +12,13 @@
 namespace llmir::compiler {
 
 struct GpuLevel {
-  uint32_t target;        ///< llmir_section_target_t
-  uint32_t level;         ///< llmir_vulkan_level_t, 10 * major + minor, LLMIR_GPU_LEVEL_HIP
-  const char *targetName; ///< "cuda"
-  const char *name;       ///< "sm_80": --target cuda:sm_80
-  GpuTarget kernels;      ///< what is generated; its pageTokens are the program's
+  uint32_t target; ///< llmir_section_target_t
+  /// llmir_vulkan_level_t, 10 * major + minor, LLMIR_GPU_LEVEL_CUBIN, LLMIR_GPU_LEVEL_HIP
+  uint32_t level;
+  const char *targetName;             ///< "cuda"
+  const char *name;                   ///< "sm_80": --target cuda:sm_80
+  GpuTarget kernels;                  ///< what is generated; its pageTokens are the program's
+  const char *assembledFor = nullptr; ///< "sm_90": PTX goes through ptxas; null: it does not
 
   std::string fullName() const { return std::string(targetName) + "-" + name; }
 };
@@ -27,16 +29,20 @@ llvm::ArrayRef<GpuLevel> gpuLevels();
 /// Null if there is no such level.
 const GpuLevel *findGpuLevel(uint32_t target, uint32_t level);
 
+/// NVIDIA's assembler: the file `named`, or in PATH, $CUDA_HOME or where it is usually installed.
+llvm::Expected<std::string> findPtxas(llvm::StringRef named);
+
 struct GpuCodeOptions {
   /// Hash of the PLAN section that the code belongs to.
   std::array<uint8_t, LLMIR_BUNDLE_HASH_BYTES> planHash{};
   uint32_t pageTokens = 0;
+  std::string ptxas; ///< for levels that are assembled; empty: it is looked for
 };
 
 /// A CODE section for one level.
 struct GpuCode {
   const GpuLevel *level = nullptr;
-  std::vector<uint8_t> binary;  ///< SPIR-V, PTX with its terminating zero, or HSACO
+  std::vector<uint8_t> binary;  ///< SPIR-V, PTX with its terminating zero, cubin, HSACO
   std::vector<uint8_t> section; ///< llmir_code_record_t, entries, an llmir_gpu_image_t
   uint32_t functions = 0;
   double seconds = 0;
