@@ -85,16 +85,22 @@ static int wish_for(const llmir_target_t* target, const char* name, llmir_device
     return strcmp(target->name, "cpu") != 0;
 }
 
-/* The code section of the highest level that the device has; NULL if none fits. */
+static int is_own_code(const llmir_bundle_section_t* section, const llmir_device_caps_t* caps) {
+    return LLMIR_HAS_DEVICES && caps->own_level != 0 && section->level == caps->own_level;
+}
+
+/* The code section of the highest level below `bound` that the device has; NULL if none fits. */
 static const llmir_bundle_section_t* best_code(const llmir_model_t* model,
-                                               const llmir_device_caps_t* caps) {
+                                               const llmir_device_caps_t* caps,
+                                               uint32_t bound) {
     const llmir_bundle_section_t* best = NULL;
     for (uint32_t i = 0; i < model->bundle.header->section_count; ++i) {
         const llmir_bundle_section_t* section = &model->bundle.sections[i];
         const int fits = section->kind == LLMIR_SECTION_CODE &&
-                         section->target == caps->section_target &&
-                         section->level >> 8 == caps->level >> 8 && /* the architecture */
-                         section->level <= caps->level;
+                         section->target == caps->section_target && section->level < bound &&
+                         (is_own_code(section, caps) ||
+                          (section->level >> 8 == caps->level >> 8 && /* the architecture */
+                           section->level <= caps->level));
         if (fits && (best == NULL || section->level > best->level)) {
             best = section;
         }
@@ -102,14 +108,12 @@ static const llmir_bundle_section_t* best_code(const llmir_model_t* model,
     return best;
 }
 
-static llmir_status_t load_program(const llmir_model_t* model,
-                                   llmir_stage_t* stage,
-                                   const uint8_t* plan_hash,
-                                   llmir_error_t* error) {
-    const llmir_target_t* target = stage->device->target;
-    const int is_main = stage == llmir_model_main_stage(model);
-    const int no_code = (model->runtime->flags & LLMIR_RUNTIME_NO_BUNDLE_CODE) != 0;
-    const llmir_bundle_section_t* code = no_code ? NULL : best_code(model, &stage->caps);
+/* `code` may be NULL. */
+static llmir_status_t load_code(const llmir_model_t* model,
+                                llmir_stage_t* stage,
+                                const llmir_bundle_section_t* code,
+                                const uint8_t* plan_hash,
+                                llmir_error_t* error) {
     llmir_program_options_t options = {.plan = &stage->plan, .plan_hash = plan_hash};
     if (code != NULL) {
         LLMIR_TRY(llmir_bundle_section_verify(&model->bundle, code, error));
@@ -117,8 +121,41 @@ static llmir_status_t load_program(const llmir_model_t* model,
         options.code_bytes = (size_t)code->bytes;
         options.code_level = code->level;
     }
-    LLMIR_TRY(target->program_load(stage->device, &options, &stage->program, error));
-    target->program_code(stage->program, &stage->code, &stage->code_reason);
+    return stage->device->target->program_load(stage->device, &options, &stage->program, error);
+}
+
+/* A driver may be too old for machine code that a newer assembler made, and still compile other
+ * code. On success the error tells of the first. */
+static llmir_status_t load_other_code(const llmir_model_t* model,
+                                      llmir_stage_t* stage,
+                                      const llmir_bundle_section_t* refused,
+                                      const uint8_t* plan_hash,
+                                      llmir_error_t* error) {
+    const llmir_bundle_section_t* code = best_code(model, &stage->caps, refused->level);
+    if (code == NULL) {
+        return LLMIR_STATUS_UNSUPPORTED;
+    }
+    if (error != NULL) {
+        llmir_runtime_log(model->runtime, LLMIR_LOG_WARNING, error->message);
+        error->code = LLMIR_STATUS_OK;
+    }
+    return load_code(model, stage, code, plan_hash, error);
+}
+
+static llmir_status_t load_program(const llmir_model_t* model,
+                                   llmir_stage_t* stage,
+                                   const uint8_t* plan_hash,
+                                   llmir_error_t* error) {
+    const int is_main = stage == llmir_model_main_stage(model);
+    const int no_code = (model->runtime->flags & LLMIR_RUNTIME_NO_BUNDLE_CODE) != 0;
+    const llmir_bundle_section_t* code =
+        no_code ? NULL : best_code(model, &stage->caps, UINT32_MAX);
+    llmir_status_t status = load_code(model, stage, code, plan_hash, error);
+    if (status == LLMIR_STATUS_UNSUPPORTED && code != NULL && is_own_code(code, &stage->caps)) {
+        status = load_other_code(model, stage, code, plan_hash, error);
+    }
+    LLMIR_TRY(status);
+    stage->device->target->program_code(stage->program, &stage->code, &stage->code_reason);
     if (no_code) {
         stage->code_reason = "the runtime was created with LLMIR_RUNTIME_NO_BUNDLE_CODE";
     } else if (code == NULL) {

@@ -50,6 +50,7 @@ typedef struct llmir_device_caps {
     const char* name;        /* "cpu"; lives as long as the device */
     uint32_t section_target; /* llmir_section_target_t of the code it can run */
     uint32_t level;          /* llmir_cpu_level_t, or the GPU's architecture number */
+    uint32_t own_level;      /* of code for just this device, which goes first; 0: there is none */
     uint32_t thread_count;
     uint32_t can_import;   /* buffer_import takes host memory without a copy */
     uint32_t import_bytes; /* of the allocator that an imported buffer takes: part of what a pool

@@ -305,11 +305,12 @@ LLMIR_API LLMIR_MUST_CHECK llmir_status_t llmir_model_get_info(const llmir_model
 /* What became of one kind of device when the model was loaded. */
 typedef struct llmir_device_report {
     uint32_t struct_size;
-    uint32_t is_taken;  /* 1: the model runs on it */
-    int32_t status;     /* llmir_status_t: OK if it is taken or was not tried */
-    const char* target; /* "cpu", "cuda", "vulkan"; the strings are owned by the model */
-    const char* device; /* its name; "" if none was found */
-    const char* reason; /* why it was not taken, or only a part of the model runs on it; else "" */
+    uint32_t is_taken;    /* 1: the model runs on it */
+    int32_t status;       /* llmir_status_t: OK if it is taken or was not tried */
+    const char* target;   /* "cpu", "cuda", "vulkan"; the strings are owned by the model */
+    const char* device;   /* its name; "" if none was found */
+    const char* reason;   /* why it was not taken, or only a part of the model runs on it, or its
+                             driver compiles what the bundle has machine code for; else "" */
     uint32_t layer_count; /* decoder layers that run on it */
     uint32_t reserved;
 } llmir_device_report_t;

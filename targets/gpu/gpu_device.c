@@ -290,6 +290,7 @@ void llmir_gpu_device_caps(const llmir_device_t* base, llmir_device_caps_t* out_
         .name = device->name,
         .section_target = device->flavor->section_target,
         .level = device->level,
+        .own_level = device->flavor->is_text ? LLMIR_GPU_LEVEL_CUBIN(device->level) : 0u,
         .thread_count = 1,
         .kv_types = UINT32_MAX,
         .copies_batch = 1,

@@ -27,7 +27,7 @@ typedef struct llmir_gpu_flavor {
                                  uint32_t* out_level,
                                  llmir_error_t* error);
     uint32_t level_min;          /* levels are 10 * major + minor; 0: they have no order */
-    int is_text;                 /* modules are strings */
+    int is_text;                 /* modules are strings, or cubins of LLMIR_GPU_LEVEL_CUBIN */
     int driver_min;              /* as driver_version gives it */
     const char* driver_min_name; /* "CUDA 11.4" */
     void* launch_end;            /* what ends the list that a launch takes */

@@ -89,12 +89,19 @@ static llmir_status_t upload_weights(llmir_gpu_device_t* device,
     return LLMIR_STATUS_OK;
 }
 
+/* What the section holds. */
+typedef struct module_kind {
+    const char* name; /* "PTX" */
+    int is_text;
+} module_kind_t;
+
 static llmir_status_t give_module(llmir_gpu_device_t* device,
                                   llmir_gpu_program_t* program,
+                                  const module_kind_t* kind,
                                   const llmir_gpu_module_t* module,
                                   llmir_error_t* error) {
-    LLMIR_TRY(llmir_gpu_module_check(device->flavor->code_name, device->flavor->is_text,
-                                     module->data, module->bytes, error));
+    LLMIR_TRY(
+        llmir_gpu_module_check(kind->name, kind->is_text, module->data, module->bytes, error));
     LLMIR_GPU_TRY(device, device->driver.module_load(&program->module, module->data),
                   "loading the bundle's code");
     return LLMIR_STATUS_OK;
@@ -102,10 +109,11 @@ static llmir_status_t give_module(llmir_gpu_device_t* device,
 
 static llmir_status_t load_module(llmir_gpu_device_t* device,
                                   llmir_gpu_program_t* program,
+                                  const module_kind_t* kind,
                                   llmir_error_t* error) {
     llmir_gpu_module_t module;
     LLMIR_TRY(llmir_gpu_module_unpack(&device->allocator, &program->code, &module, error));
-    const llmir_status_t status = give_module(device, program, &module, error);
+    const llmir_status_t status = give_module(device, program, kind, &module, error);
     llmir_gpu_module_free(&device->allocator, &module);
     return status;
 }
@@ -133,18 +141,20 @@ llmir_status_t llmir_gpu_program_load(llmir_device_t* base,
     *out_program = NULL;
     LLMIR_TRY(llmir_gpu_code_open(options, &code, error));
     LLMIR_TRY(allocate_program(device, options->plan, &code, &program, error));
-    const uint32_t level = options->code_level;
+    const int is_cubin = options->code_level >= LLMIR_GPU_LEVEL_CUBIN(0);
+    const module_kind_t kind = {is_cubin ? "cubin" : device->flavor->code_name,
+                                device->flavor->is_text && !is_cubin};
+    const uint32_t level = is_cubin ? device->level : options->code_level;
     if (device->flavor->level_min != 0) {
         (void)snprintf(program->code_name, sizeof program->code_name,
-                       "bundle %s for %" PRIu32 ".%" PRIu32, device->flavor->code_name, level / 10u,
-                       level % 10u);
+                       "bundle %s for %" PRIu32 ".%" PRIu32, kind.name, level / 10u, level % 10u);
     } else {
         (void)snprintf(program->code_name, sizeof program->code_name, "bundle %s for gfx%" PRIx32,
-                       device->flavor->code_name, level >> 8);
+                       kind.name, level >> 8);
     }
     llmir_status_t status = llmir_gpu_enter(device, error);
     if (status == LLMIR_STATUS_OK) {
-        status = load_module(device, program, error);
+        status = load_module(device, program, &kind, error);
         if (status == LLMIR_STATUS_OK) {
             status = find_functions(device, program, error);
         }
