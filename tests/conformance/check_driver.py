@@ -7,12 +7,13 @@ processor, and what becomes of machines without a driver or a device, with too o
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gpu_models import WORK, SameTokens, chat, make_bundle, run  # noqa: E402
+from gpu_models import BIN, WORK, SameTokens, chat, make_bundle, ptxas, run, with_other_module  # noqa: E402
 
 KERNELS = WORK / "kernels"
 LIBRARY = os.environ["FAKE_DRIVER"]
@@ -81,7 +82,7 @@ class Tokens(SameTokens, unittest.TestCase):
                 self.assertEqual(found.stdout, expected)
 
 
-class Machines(unittest.TestCase):
+class Refusals:
     """`auto` runs on the processor and says why; asking for the device is an error with the same reason."""
 
     def assert_refused(self, reason, environment, bundle=None):
@@ -95,6 +96,8 @@ class Machines(unittest.TestCase):
         self.assertEqual(asked.returncode, 1)
         self.assertRegex(asked.stderr, reason)
 
+
+class Machines(Refusals, unittest.TestCase):
     def test_auto_takes_a_good_device(self):
         self.assertIn(f"{TARGET}: Stand-in 0", on_gpu(BUNDLE, device="auto").stderr)
 
@@ -158,6 +161,77 @@ class Machines(unittest.TestCase):
 
     def test_bundle_without_code(self):
         self.assert_refused(r".*no code for this device", DRIVER, make_bundle("plain", target="cpu:none"))
+
+
+@unittest.skipIf(TARGET != "cuda", "CUDA alone has cubins")
+@unittest.skipUnless(ptxas(), "no ptxas")
+class Cubins(Refusals, unittest.TestCase):
+    """Machine code for some chips, beside PTX for all."""
+
+    SECTION, LEVEL = 3, 1 << 31  # llmir_section_target_t, LLMIR_GPU_LEVEL_CUBIN
+
+    @classmethod
+    def setUpClass(cls):
+        cls.both = make_gpu_bundle("cubins", code="cuda:sm_75,sm_80,cubin-sm_75,cubin-sm_86")
+        cls.alone = make_gpu_bundle("cubin", code="cuda:cubin-sm_86")
+
+    def changed(self, bundle, change):
+        return with_other_module(bundle, self.id().split(".")[-1], self.SECTION, self.LEVEL | 86, change)
+
+    def test_the_chip_takes_its_own(self):
+        long = "once upon a time there was " * 10
+        expected = chat(self.both, "cpu", long).stdout
+        for chip, said in ((75, "cubin for 7.5"), (86, "cubin for 8.6"), (80, "PTX for 8.0"), (89, "PTX for 8.0")):
+            with self.subTest(chip=chip):
+                found = on_gpu(self.both, long, FAKE_DRIVER_CHIP=chip)
+                self.assertIn(f"bundle {said},", found.stderr)
+                self.assertNotIn("fake driver:", found.stderr)
+                self.assertNotIn("is not used", found.stderr)
+                self.assertEqual(found.stdout, expected)
+        self.assertIn("cuda-cubin-sm_86", run(BIN / "llmir-inspect", self.both).stdout)
+
+    def test_another_chip_takes_none(self):
+        self.assert_refused(".*no code for this device", dict(DRIVER, FAKE_DRIVER_CHIP="89"), self.alone)
+
+    def test_damaged_is_refused(self):
+        def more_sections(module):
+            module[60:62] = b"\xff\xff"
+
+        self.assert_refused(r"GPU image: cubin of \d+ bytes, expected a 64-bit ELF file", dict(DRIVER, FAKE_DRIVER_CHIP="86"),
+                            self.changed(self.both, more_sections))
+
+    def test_driver_that_does_not_load_it_compiles(self):
+        def of_another_chip(module):
+            module[module.index(86, 48, 50)] = 87  # the chip is one byte of e_flags
+
+        reason = r"cuda: loading the bundle's code: .*\(result 209\)"
+        found = on_gpu(self.changed(self.both, of_another_chip), FAKE_DRIVER_CHIP=86)
+        self.assertIn("bundle PTX for 8.0,", found.stderr)
+        self.assertRegex(found.stderr, "cuda: " + reason)
+        self.assertNotIn("fake driver:", found.stderr)
+        self.assertEqual(found.stdout, chat(self.both, "cpu").stdout)
+        self.assert_refused(reason, dict(DRIVER, FAKE_DRIVER_CHIP="86"), self.changed(self.alone, of_another_chip))
+
+    def test_stand_in_compares_parameters(self):
+        """The last of a kernel moves by a word."""
+        before, after = (struct.pack("<BBHIHH", 4, 0x17, 12, 0, 30, offset) for offset in (148, 152))
+
+        def move(module):
+            kernels = KERNELS / hash_name(module)
+            at = module.index(before)
+            module[at:at + len(after)] = after
+            shutil.copy(kernels, KERNELS / hash_name(module))
+
+        found = on_gpu(self.changed(self.alone, move), FAKE_DRIVER_CHIP=86)
+        self.assertRegex(found.stderr, r"fake driver: f\d+: parameter 30 has 4 bytes at 152, the host packs 4 bytes at 148")
+
+
+def hash_name(module):
+    """fake_kernel_file_name of fake_kernel.h."""
+    value = 0xcbf29ce484222325
+    for byte in module:
+        value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return f"{value:016x}.so"
 
 
 @unittest.skipIf(TARGET != "vulkan", "Vulkan alone has such devices")

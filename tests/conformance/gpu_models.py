@@ -1,7 +1,11 @@
 """Bundles with code for GPUs, and chats with them: what the checks of all GPU targets share."""
 
+import hashlib
+import lzma
 import os
 import pathlib
+import shutil
+import struct
 import subprocess
 import sys
 
@@ -27,6 +31,46 @@ def make_bundle(name, *options, arch="llama", kind="Q4_1", target):
 def chat(bundle, device, prompt="Once upon a time", *more, environment=None, tokens=12):
     return run(BIN / "llmir-chat", bundle, "--device", device, "--raw", "--greedy", "-p", prompt, "-n", tokens, "--stats",
                *more, environment=environment)
+
+
+def ptxas():
+    """What llmirc takes; None: the machine has none."""
+    folders = [os.environ["PATH"], os.path.join(os.environ.get("CUDA_HOME", "/nonexistent"), "bin"), "/usr/local/cuda/bin"]
+    return shutil.which("ptxas", path=os.pathsep.join(folders))
+
+
+# LLMIR_LZMA_LC, _LP and _PB of llmir_bundle.h.
+LZMA = {"id": lzma.FILTER_LZMA1, "dict_size": 64 << 20, "lc": 0, "lp": 2, "pb": 2}
+
+
+def with_other_module(bundle, name, target, level, change):
+    """A copy of a bundle in which `change` was called with the module of a CODE section, a bytearray. It lies unpacked in a section at
+    the end; hashes are right."""
+    data = bytearray(bundle.read_bytes())
+    (count,), (table,) = struct.unpack_from("<I", data, 20), struct.unpack_from("<Q", data, 32)
+    for entry in range(table, table + 64 * count, 64):
+        kind, found_target, found_level, _, offset, size = struct.unpack_from("<IIIIQQ", data, entry)
+        if (kind, found_target, found_level) == (6, target, level):
+            section = data[offset:offset + size]
+            (image,) = struct.unpack_from("<Q", section, 16)
+            at, length = struct.unpack_from("<II", section, image + 12)
+            module = bytearray(lzma.decompress(section[image + at:image + at + length], format=lzma.FORMAT_RAW, filters=[LZMA]))
+            change(module)
+            section[image + at:] = module
+            struct.pack_into("<Q", section, 24, at + len(module))
+            struct.pack_into("<I", section, image + 16, len(module))
+            struct.pack_into("<II", section, image + 24, 0, 0)
+            data += bytes(-len(data) % 64)
+            struct.pack_into("<QQ", data, entry + 16, len(data), len(section))
+            data[entry + 32:entry + 64] = hashlib.blake2b(section, digest_size=32).digest()
+            data += section
+            struct.pack_into("<Q", data, 24, len(data))
+            header = data[:40] + bytes(32) + data[72:128]
+            data[40:72] = hashlib.blake2b(header + data[table:table + 64 * count], digest_size=32).digest()
+            copy = WORK / f"{name}.llmir"
+            copy.write_bytes(data)
+            return copy
+    raise AssertionError(f"{bundle}: no code for target {target}, level {level:#x}")
 
 
 class SameTokens:

@@ -1,10 +1,11 @@
-/* Modules of the stand-in driver: PTX, of which the parameters of each function are read, or code
- * objects, and the shared object that is executed in their place. */
+/* Modules of the stand-in driver: PTX or a cubin, of which the parameters of each function are
+ * read, or code objects, and the shared object that is executed in their place. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/fake_driver/fake_cubin.h"
 #include "tests/support/fake_driver/fake_state.h"
 
 /* Bytes of a module; 0 after a fault. */
@@ -18,11 +19,24 @@ static size_t module_bytes(const char* image) {
     }
     return (size_t)header.e_shoff + (size_t)header.e_shnum * header.e_shentsize;
 #else
+    if (fake_cubin_is_one(image)) {
+        return fake_cubin_bytes(image);
+    }
     if (strstr(image, ".target sm_") == NULL || strstr(image, ".address_size 64") == NULL) {
         fake_fault("a module that is no PTX of 64 bits");
         return 0;
     }
     return strlen(image) + 1u;
+#endif
+}
+
+/* Text runs on all, as far as the stand-in knows. */
+static int runs_on_chip(const char* image) {
+#if defined(FAKE_HIP)
+    (void)image;
+    return 1;
+#else
+    return !fake_cubin_is_one(image) || fake_cubin_chip(image) == fake.chip;
 #endif
 }
 
@@ -35,6 +49,9 @@ int fake_module_open(fake_object_t* module, const char* image) {
         return FAKE_INVALID_MODULE;
     }
     memcpy(module->text, image, bytes);
+    if (!runs_on_chip(image)) {
+        return FAKE_NO_BINARY;
+    }
     fake_kernel_file_name(image, bytes, file);
     (void)snprintf(path, sizeof path, "%s/%s", fake.kernels != NULL ? fake.kernels : ".", file);
     module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -58,42 +75,58 @@ static int describe(const fake_object_t* module, const char* name, fake_object_t
 
 #else
 
-/* Reads the parameters of an entry and compares them with llmir_gpu_arguments_t: where each lies,
- * by the rule that a parameter is aligned to its size. */
-static int check_parameters(const char* list, const char* end, const char* name) {
-    size_t at = 0;
-    uint32_t index = 0;
-    for (const char* p = strstr(list, ".param "); p != NULL && p < end;
-         p = strstr(p + 1, ".param ")) {
-        const int bits = strncmp(p, ".param .u64", 11) == 0 ? 64
-                         : strncmp(p, ".param .u32", 11) == 0 ? 32
-                                                              : 0;
-        const size_t bytes = (size_t)bits / 8u;
-        const size_t wanted =
-            index < LLMIR_GPU_BINDING_COUNT
-                ? offsetof(llmir_gpu_arguments_t, bindings) + index * sizeof(uint64_t)
-                : offsetof(llmir_gpu_arguments_t, words) +
-                      (index - LLMIR_GPU_BINDING_COUNT) * sizeof(uint32_t);
-        const size_t wanted_bytes = index < LLMIR_GPU_BINDING_COUNT ? 8u : 4u;
-        at = bytes != 0 ? (at + bytes - 1u) / bytes * bytes : at;
-        if (bytes != wanted_bytes || at != wanted) {
-            fake_fault("%s: parameter %u has %d bits at %zu, the host packs %zu bytes at %zu", name,
-                       index, bits, at, wanted_bytes, wanted);
-            return 0;
-        }
-        at += bytes;
-        ++index;
-    }
-    if (index != LLMIR_GPU_BINDING_COUNT + LLMIR_GPU_WORD_COUNT) {
-        fake_fault("%s: %u parameters", name, index);
+int fake_check_parameter(const char* kernel, uint32_t index, size_t at, size_t bytes) {
+    const int is_binding = index < LLMIR_GPU_BINDING_COUNT;
+    const size_t wanted_bytes = is_binding ? sizeof(uint64_t) : sizeof(uint32_t);
+    const size_t wanted = is_binding
+                              ? offsetof(llmir_gpu_arguments_t, bindings) + index * wanted_bytes
+                              : offsetof(llmir_gpu_arguments_t, words) +
+                                    (index - LLMIR_GPU_BINDING_COUNT) * wanted_bytes;
+    if (bytes != wanted_bytes || at != wanted) {
+        fake_fault("%s: parameter %u has %zu bytes at %zu, the host packs %zu bytes at %zu", kernel,
+                   index, bytes, at, wanted_bytes, wanted);
         return 0;
     }
     return 1;
 }
 
-/* From the text of an entry. */
+int fake_check_parameter_count(const char* kernel, uint32_t count) {
+    if (count != LLMIR_GPU_BINDING_COUNT + LLMIR_GPU_WORD_COUNT) {
+        fake_fault("%s: %u parameters", kernel, count);
+        return 0;
+    }
+    return 1;
+}
+
+/* Reads the parameters of an entry: where each lies, by the rule that a parameter is aligned to its
+ * size. */
+static int check_parameters(const char* list, const char* end, const char* name) {
+    size_t at = 0;
+    uint32_t index = 0;
+    for (const char* p = strstr(list, ".param "); p != NULL && p < end;
+         p = strstr(p + 1, ".param ")) {
+        const int bits = strncmp(p, ".param .u64", 11) == 0   ? 64
+                         : strncmp(p, ".param .u32", 11) == 0 ? 32
+                                                              : 0;
+        const size_t bytes = (size_t)bits / 8u;
+        at = bytes != 0 ? (at + bytes - 1u) / bytes * bytes : at;
+        if (!fake_check_parameter(name, index, at, bytes)) {
+            return 0;
+        }
+        at += bytes;
+        ++index;
+    }
+    return fake_check_parameter_count(name, index);
+}
+
+/* From the text of an entry, or from what a cubin says of it. */
 static int describe(const fake_object_t* module, const char* name, fake_object_t* function) {
     char entry[64];
+    if (fake_cubin_is_one(module->text)) {
+        function->threads_max = 1024;
+        function->has_barrier = 1; /* which tiles need in the stand-in, too */
+        return fake_cubin_describe(module->text, name, &function->threads_max);
+    }
     (void)snprintf(entry, sizeof entry, ".entry %s(", name);
     const char* begin = strstr(module->text, entry);
     const char* list_end = begin != NULL ? strchr(begin + strlen(entry), ')') : NULL;

@@ -15,6 +15,7 @@ enum {
     FAKE_NO_DEVICE = 100,
     FAKE_INVALID_DEVICE = 101,
     FAKE_INVALID_CONTEXT = 201,
+    FAKE_NO_BINARY = 209, /* for this device */
     FAKE_INVALID_MODULE = 218,
     FAKE_INVALID_HANDLE = 400,
     FAKE_NOT_FOUND = 500,
@@ -70,7 +71,7 @@ typedef struct fake_object {
     uint8_t* mapping;  /* DEVICE_MEMORY: the whole mapping */
     size_t bytes, mapping_bytes;
     void* library;              /* MODULE */
-    char* text;                 /* MODULE: the PTX */
+    char* text;                 /* MODULE: the PTX or the cubin */
     struct fake_object* module; /* FUNCTION */
     fake_kernel_fn run;
     int has_barrier;
@@ -120,6 +121,10 @@ void fake_queue_append(fake_queue_t* queue, const fake_work_t* work);
 
 /* fake_module.c */
 int fake_module_open(fake_object_t* module, const char* image);
+/* Whether parameter `index` of a kernel, of `bytes` at `at`, is where the host packs it, and
+ * whether there are as many as it packs; 0 after a fault. */
+int fake_check_parameter(const char* kernel, uint32_t index, size_t at, size_t bytes);
+int fake_check_parameter_count(const char* kernel, uint32_t count);
 int fake_module_find(fake_object_t* module, const char* name, fake_object_t* function);
 
 /* The exported functions: fake_<field>, under the name that they have in the driver. */
