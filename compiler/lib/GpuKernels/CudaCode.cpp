@@ -1,4 +1,4 @@
-//===- CudaCode.cpp - GPU kernels to PTX ----------------------------------===//
+//===- CudaCode.cpp - GPU kernels to PTX and cubins -----------------------===//
 //
 // gpu.module -> NVVM -> LLVM IR -> PTX for sm_75, and for sm_80 with tensor cores, which newer
 // devices compile for themselves, or ptxas for one of them. A kernel's parameters are those of
