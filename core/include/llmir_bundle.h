@@ -681,6 +681,17 @@ typedef enum llmir_vulkan_level {
         0x103, /* the same, for devices that are programs on a processor */
 } llmir_vulkan_level_t;
 
+/* Levels of Vulkan code that multiplies with cooperative matrices, one for each shape: rows of
+ * weights, tokens and columns of one product of signed bytes, and threads of a subgroup. A device
+ * runs its own shape's code and none of another shape; it needs what LLMIR_VULKAN_LEVEL_DOT needs,
+ * 8-bit integers and Vulkan's memory model beside. X(number, rows, tokens, columns, threads) */
+#define LLMIR_VULKAN_MATRICES(X)                         \
+    X(0, 8, 8, 8, 8)     /* Mesa's lavapipe, 256 bits */ \
+    X(1, 16, 16, 16, 32) /* AMD */                       \
+    X(2, 16, 16, 32, 32) /* NVIDIA */                    \
+    X(3, 8, 16, 32, 16)  /* Intel */
+#define LLMIR_VULKAN_LEVEL_MATRIX(number) (((uint32_t)(number) + 2u) << 8)
+
 /* Level of HIP code for one chip: 0x90a is gfx90a. No chip runs another one's code. */
 #define LLMIR_GPU_LEVEL_HIP(gfx) ((uint32_t)(gfx) << 8)
 

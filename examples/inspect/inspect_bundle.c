@@ -101,7 +101,11 @@ const char* inspect_level_name(uint32_t target, uint32_t level) {
         {VULKAN, LLMIR_VULKAN_LEVEL_BASE, "vulkan-base"},
         {VULKAN, LLMIR_VULKAN_LEVEL_DOT, "vulkan-dot"},
         {VULKAN, LLMIR_VULKAN_LEVEL_SOFTWARE, "vulkan-software"},
-        {CUDA, 75, "cuda-sm_75"},
+#define MATRIX(number, rows, tokens, columns, threads) \
+    {VULKAN, LLMIR_VULKAN_LEVEL_MATRIX(number), "vulkan-matrix-" #rows "x" #tokens "x" #columns},
+        LLMIR_VULKAN_MATRICES(MATRIX)
+#undef MATRIX
+            {CUDA, 75, "cuda-sm_75"},
         {CUDA, 80, "cuda-sm_80"},
         {CUDA, LLMIR_GPU_LEVEL_CUBIN(75), "cuda-cubin-sm_75"},
         {CUDA, LLMIR_GPU_LEVEL_CUBIN(80), "cuda-cubin-sm_80"},

@@ -144,9 +144,10 @@ static const char* const level_extensions[] = {
 };
 #define LEVEL_EXTENSION_COUNT 2u
 
-/* Whether it has those of the level, and whether it has VK_EXT_memory_budget. */
+/* Whether it has those of the level, those of matrices, and VK_EXT_memory_budget. */
 static llmir_status_t find_extensions(llmir_vulkan_device_t* device,
                                       int* out_has_level,
+                                      llmir_vulkan_matrix_query_t* matrices,
                                       llmir_error_t* error) {
     uint32_t count = 0;
     uint32_t found = 0;
@@ -169,10 +170,73 @@ static llmir_status_t find_extensions(llmir_vulkan_device_t* device,
         }
         device->has_budget |=
             strcmp(extensions[i].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0;
+        llmir_vulkan_matrix_note(matrices, extensions[i].extensionName);
     }
     llmir_free(&device->allocator, block, bytes, 8);
     *out_has_level = found == LEVEL_EXTENSION_COUNT;
     return result >= 0 ? LLMIR_STATUS_OK : llmir_vulkan_fail(error, result, "listing extensions");
+}
+
+/* The features that kernels use, as a chain that begins with `all`. */
+typedef struct device_features {
+    VkPhysicalDeviceFeatures2 all;
+    VkPhysicalDeviceShaderFloat16Int8Features halves;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    llmir_vulkan_matrix_query_t matrices;
+    int has_level; /* beyond Vulkan 1.1 */
+} device_features_t;
+
+/* Finds out the device's level, and leaves nothing among the features but what its kernels use. */
+static llmir_status_t choose_level(llmir_vulkan_device_t* device,
+                                   device_features_t* features,
+                                   llmir_error_t* error) {
+    int has_extensions = 0;
+    memset(features, 0, sizeof *features);
+    features->dot.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
+    features->halves.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES;
+    features->halves.pNext = &features->dot;
+    features->all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    LLMIR_TRY(find_extensions(device, &has_extensions, &features->matrices, error));
+    if (has_extensions) {
+        features->all.pNext = &features->halves;
+        features->dot.pNext = llmir_vulkan_matrix_chain(&features->matrices);
+    }
+    device->api.vkGetPhysicalDeviceFeatures2(device->physical, &features->all);
+    features->has_level = has_extensions && features->dot.shaderIntegerDotProduct &&
+                          features->halves.shaderFloat16 && features->all.features.shaderInt16;
+    const int is_software = device->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    device->level = !features->has_level ? LLMIR_VULKAN_LEVEL_BASE
+                    : is_software        ? LLMIR_VULKAN_LEVEL_SOFTWARE
+                                         : LLMIR_VULKAN_LEVEL_DOT;
+    if (features->has_level && features->halves.shaderInt8 && features->dot.pNext != NULL) {
+        LLMIR_TRY(llmir_vulkan_matrix_choose(device, &features->matrices, error));
+    }
+    memset(&features->all.features, 0, sizeof features->all.features);
+    features->all.features.shaderInt16 = (VkBool32)features->has_level;
+    features->halves.shaderInt8 = device->matrix.level != 0;
+    if (device->matrix.level == 0) {
+        features->dot.pNext = NULL;
+    }
+    return LLMIR_STATUS_OK;
+}
+
+#define EXTENSIONS_MAX (LEVEL_EXTENSION_COUNT + LLMIR_VULKAN_MATRIX_EXTENSION_COUNT + 1u)
+
+static uint32_t list_extensions(const llmir_vulkan_device_t* device,
+                                int has_level,
+                                const char* out_names[EXTENSIONS_MAX]) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; has_level && i < LEVEL_EXTENSION_COUNT; ++i) {
+        out_names[count++] = level_extensions[i];
+    }
+    for (uint32_t i = 0; device->matrix.level != 0 && i < LLMIR_VULKAN_MATRIX_EXTENSION_COUNT;
+         ++i) {
+        out_names[count++] = llmir_vulkan_matrix_extensions[i];
+    }
+    if (device->has_budget) {
+        out_names[count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    }
+    return count;
 }
 
 static llmir_status_t create_logical(llmir_vulkan_device_t* device, llmir_error_t* error) {
@@ -183,41 +247,15 @@ static llmir_status_t create_logical(llmir_vulkan_device_t* device, llmir_error_
         .queueCount = 1,
         .pQueuePriorities = &priority,
     };
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
-    VkPhysicalDeviceShaderFloat16Int8Features halves = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &dot};
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-    int has_extensions = 0;
-    LLMIR_TRY(find_extensions(device, &has_extensions, error));
-    if (has_extensions) {
-        features.pNext = &halves;
-    }
-    device->api.vkGetPhysicalDeviceFeatures2(device->physical, &features);
-    const int has_level = has_extensions && dot.shaderIntegerDotProduct && halves.shaderFloat16 &&
-                          features.features.shaderInt16;
-    const int is_software = device->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    device->level = !has_level    ? LLMIR_VULKAN_LEVEL_BASE
-                    : is_software ? LLMIR_VULKAN_LEVEL_SOFTWARE
-                                  : LLMIR_VULKAN_LEVEL_DOT;
-    /* Nothing but what the kernels use is asked for. */
-    memset(&features.features, 0, sizeof features.features);
-    features.features.shaderInt16 = (VkBool32)has_level;
-    halves.shaderInt8 = VK_FALSE;
-    const char* extensions[LEVEL_EXTENSION_COUNT + 1u];
-    uint32_t extension_count = 0;
-    for (uint32_t i = 0; has_level && i < LEVEL_EXTENSION_COUNT; ++i) {
-        extensions[extension_count++] = level_extensions[i];
-    }
-    if (device->has_budget) {
-        extensions[extension_count++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-    }
+    device_features_t features;
+    const char* extensions[EXTENSIONS_MAX];
+    LLMIR_TRY(choose_level(device, &features, error));
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = has_level ? &features : NULL,
+        .pNext = features.has_level ? &features.all : NULL,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = extension_count,
+        .enabledExtensionCount = list_extensions(device, features.has_level, extensions),
         .ppEnabledExtensionNames = extensions,
     };
     LLMIR_VULKAN_TRY(device->api.vkCreateDevice(device->physical, &info, NULL, &device->device),
@@ -400,6 +438,7 @@ void llmir_vulkan_device_caps(const llmir_device_t* base, llmir_device_caps_t* o
         .name = device->name,
         .section_target = LLMIR_SECTION_TARGET_VULKAN,
         .level = device->level,
+        .own_level = device->matrix.level,
         .thread_count = 1,
         .kv_types = UINT32_MAX,
         .copies_batch = 1,

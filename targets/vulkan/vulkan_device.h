@@ -6,6 +6,7 @@
 #include "targets/gpu/gpu_plan.h"
 #include "targets/target.h"
 #include "targets/vulkan/vulkan_api.h"
+#include "targets/vulkan/vulkan_matrix.h"
 
 /* Bytes of the staging memory, and so of what a transfer has on the host at once. */
 #define LLMIR_VULKAN_STAGING_BYTES ((uint64_t)4 << 20)
@@ -40,9 +41,10 @@ typedef struct llmir_vulkan_device {
     VkPhysicalDeviceMemoryProperties memory_properties;
     llmir_gpu_limits_t limits;
     uint8_t identity[LLMIR_DEVICE_IDENTITY_BYTES];
-    uint32_t level; /* llmir_vulkan_level_t */
-    int has_budget; /* VK_EXT_memory_budget: the driver tells what others leave */
-    int is_unified; /* host-visible memory is as good as any */
+    uint32_t level;               /* llmir_vulkan_level_t */
+    llmir_vulkan_matrix_t matrix; /* for code of its level */
+    int has_budget;               /* VK_EXT_memory_budget: the driver tells what others leave */
+    int is_unified;               /* host-visible memory is as good as any */
     VkCommandPool command_pool;
     llmir_vulkan_frame_t frames[LLMIR_VULKAN_FRAMES];
     uint32_t next_frame;
@@ -82,6 +84,7 @@ typedef struct llmir_vulkan_program {
     uint64_t bound_activations; /* numbers of the buffers that the sets are written for */
     uint64_t bound_kv;
     llmir_kv_place_t* bound_places; /* [kv_layer_count] */
+    int has_matrices;               /* its code is that of the device's matrices */
     char code_name[64];
 } llmir_vulkan_program_t;
 

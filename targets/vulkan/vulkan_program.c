@@ -130,11 +130,20 @@ static llmir_status_t create_pipeline(llmir_vulkan_program_t* program,
     llmir_vulkan_device_t* device = (llmir_vulkan_device_t*)program->base.device;
     char name[16];
     (void)snprintf(name, sizeof name, "f%" PRIu32, function);
+    const uint32_t wave = program->has_matrices ? device->matrix.threads : 0;
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = wave,
+    };
+    const int is_full = wave != 0 && device->matrix.has_full_waves &&
+                        llmir_gpu_code_function(&program->code, function).threads % wave == 0;
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .pNext = wave != 0 ? &size : NULL,
+                .flags = is_full ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = program->module,
                 .pName = name,
@@ -226,10 +235,12 @@ llmir_status_t llmir_vulkan_program_load(llmir_device_t* base,
     *out_program = NULL;
     LLMIR_TRY(llmir_gpu_code_open(options, &code, error));
     LLMIR_TRY(allocate_program(device, options->plan, &code, &program, error));
+    program->has_matrices = options->code_level == device->matrix.level;
     (void)snprintf(program->code_name, sizeof program->code_name, "bundle SPIR-V%s",
-                   options->code_level == LLMIR_VULKAN_LEVEL_SOFTWARE ? " for software"
-                   : options->code_level == LLMIR_VULKAN_LEVEL_DOT    ? " with dot products"
-                                                                      : "");
+                   program->has_matrices                                ? device->matrix.name
+                   : options->code_level == LLMIR_VULKAN_LEVEL_SOFTWARE ? " for software"
+                   : options->code_level == LLMIR_VULKAN_LEVEL_DOT      ? " with dot products"
+                                                                        : "");
     llmir_status_t status = upload_weights(program, error);
     if (status == LLMIR_STATUS_OK) {
         status = create_layouts(program, error);

@@ -13,7 +13,7 @@
 #include "llmir_bundle.h"
 
 #define CASE_MAGIC 0x6573614bu
-#define CASE_MAX_CODES 8u
+#define CASE_MAX_CODES 12u
 
 typedef struct case_operand {
     uint32_t space; /* llmir_operand_space_t */

@@ -39,11 +39,19 @@ TOO_LITTLE = rf"pool: .* device '{TARGET}: Stand-in 0' has 65536 at most"
 NO_DEVICE = "none of 0 devices fits" if TARGET == "vulkan" else "the driver finds no device"
 
 
-# What the stand-in's chip runs, and all that multiplies tiles of bytes by an instruction: chip, and what is said of the code.
+# What the stand-in's chip runs, and all that multiplies tiles of bytes by an instruction: environment, and what is said of the code.
 CODE = {"hip": "hip:gfx1100"}.get(TARGET, TARGET)
-TILES = {"cuda": ("cuda", ((75, "PTX for 7.5"), (86, "PTX for 8.0"), (90, "PTX for 8.0"))),
+MATRICES = ("16x16x16", "16x16x32", "8x16x32")  # from 1 on in LLMIR_VULKAN_MATRICES
+TILES = {"cuda": ("cuda", tuple(({"FAKE_DRIVER_CHIP": chip}, said)
+                                for chip, said in ((75, "PTX for 7.5"), (86, "PTX for 8.0"), (90, "PTX for 8.0")))),
          "hip": ("hip:gfx90a,gfx942,gfx1100,gfx1201",
-                 tuple((f"0x{chip}", f"HSACO for gfx{chip}") for chip in ("90a", "942", "1100", "1201")))}
+                 tuple(({"FAKE_DRIVER_CHIP": f"0x{chip}"}, f"HSACO for gfx{chip}") for chip in ("90a", "942", "1100", "1201"))),
+         # A device that has the shape of another one's code, or no matrices, runs that without.
+         "vulkan": ("vulkan:dot," + ",".join(f"matrix-{shape}" for shape in MATRICES),
+                    tuple(({"FAKE_DRIVER_MATRIX": number}, f"SPIR-V with matrices {shape}")
+                          for number, shape in enumerate(MATRICES, 1)) +
+                    (({"FAKE_DRIVER_MATRIX": 0}, "SPIR-V with dot products"), ({}, "SPIR-V with dot products"),
+                     ({"FAKE_DRIVER_MATRIX": 1, "FAKE_DRIVER_LEVEL": 0}, "no code for this device")))}
 
 
 def make_gpu_bundle(name, *options, code=CODE, **more):
@@ -69,17 +77,18 @@ class Tokens(SameTokens, unittest.TestCase):
     def there(self, bundle, prompt, *more):
         return on_gpu(bundle, prompt, *more)
 
-    @unittest.skipUnless(TARGET in TILES, "no instructions for tiles")
     def test_instructions_for_tiles_give_the_same(self):
         code, chips = TILES[TARGET]
         bundle = make_gpu_bundle("tiles", code=code)
         long = "once upon a time there was " * 10
         expected = chat(bundle, "cpu", long).stdout
-        for chip, said in chips:
-            with self.subTest(chip=chip):
-                found = on_gpu(bundle, long, FAKE_DRIVER_CHIP=chip)
+        for environment, said in chips:
+            with self.subTest(**environment):
+                found = on_gpu(bundle, long, **environment)
                 self.assertIn(said, found.stderr)
-                self.assertEqual(found.stdout, expected)
+                self.assertNotIn("fake driver:", found.stderr)
+                if "no code" not in said:
+                    self.assertEqual(found.stdout, expected)
 
 
 class Refusals:
@@ -283,7 +292,8 @@ class Kept(unittest.TestCase):
 
 class HostCode(unittest.TestCase):
     def test_failures_loads_and_stops(self):
-        result = subprocess.run([os.environ["TEST_DRIVER"], TARGET, LIBRARY, BUNDLE], env=dict(os.environ, **DRIVER), check=False)
+        environment = dict(os.environ, FAKE_DRIVER_MATRIX="1", **DRIVER)  # its shapes are asked for, among what may fail
+        result = subprocess.run([os.environ["TEST_DRIVER"], TARGET, LIBRARY, BUNDLE], env=environment, check=False)
         self.assertEqual(result.returncode, 0)
 
 

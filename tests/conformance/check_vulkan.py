@@ -71,6 +71,17 @@ class Vulkan(SameTokens, unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertNotRegex(result.stdout + result.stderr, r"(?i)validation|VUID")
 
+    def test_cooperative_matrices_give_the_same(self):
+        long = "once upon a time there was " * 10
+        for name, kind, options in (("matrices", "Q4_1", ()), ("matrices_int16", "Q4_0", ("--activations", "int16"))):
+            bundle = make_bundle(name, *options, kind=kind, target="cpu:none,vulkan:all")
+            found = chat(bundle, "vulkan", long, environment=VALIDATION)
+            self.assertEqual(found.returncode, 0, found.stderr)
+            if "with matrices" not in found.stderr:
+                self.skipTest("the device has no cooperative matrices in a shape that code is for")
+            self.assertEqual(found.stdout, chat(bundle, "cpu", long).stdout)
+            self.assertNotRegex(found.stdout + found.stderr, r"(?i)validation|VUID")
+
     def test_a_part_of_the_name_chooses_the_device(self):
         name = re.search(r"vulkan: (\w+)", chat(BUNDLE, "vulkan").stderr).group(1)
         self.assertIn(f"vulkan: {name}", chat(BUNDLE, name).stderr)

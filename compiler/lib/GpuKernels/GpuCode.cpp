@@ -30,6 +30,14 @@ GpuLevel vulkan(uint32_t level, const char *name, bool hasDot, bool isSoftware) 
   return {LLMIR_SECTION_TARGET_VULKAN, level, "vulkan", name, vulkanTarget(hasDot, isSoftware)};
 }
 
+/// Cooperative matrices: shape 0 is that of a program on a processor.
+GpuLevel vulkanMatrix(uint32_t number, const char *name, MatrixShape shape) {
+  GpuLevel level = vulkan(LLMIR_VULKAN_LEVEL_MATRIX(number), name, true, number == 0);
+  level.kernels.matrix = shape;
+  level.onlyByName = true;
+  return level;
+}
+
 GpuLevel cuda(uint32_t level, const char *name, TensorUnit unit) {
   return {LLMIR_SECTION_TARGET_CUDA, level, "cuda", name, bareTarget(unit)};
 }
@@ -91,6 +99,12 @@ ArrayRef<GpuLevel> gpuLevels() {
       vulkan(LLMIR_VULKAN_LEVEL_BASE, "base", false, false),
       vulkan(LLMIR_VULKAN_LEVEL_DOT, "dot", true, false),
       vulkan(LLMIR_VULKAN_LEVEL_SOFTWARE, "software", true, true),
+  // clang-format off
+#define LLMIR_MATRIX_LEVEL(number, rows, tokens, columns, threads) \
+      vulkanMatrix(number, "matrix-" #rows "x" #tokens "x" #columns, {rows, tokens, columns, threads}),
+      LLMIR_VULKAN_MATRICES(LLMIR_MATRIX_LEVEL)
+#undef LLMIR_MATRIX_LEVEL
+      // clang-format on
       cuda(75, "sm_75", TensorUnit::None),
       cuda(80, "sm_80", TensorUnit::Mma),
       cubin(75, "cubin-sm_75", "sm_75"),
@@ -120,6 +134,7 @@ const GpuLevel *findGpuLevel(uint32_t target, uint32_t level) {
 
 GpuTarget standInTarget(const GpuLevel &level, uint32_t pageTokens) {
   GpuTarget target = bareTarget(level.kernels.tensorUnit);
+  target.matrix = level.kernels.matrix;
   target.tensorByMemory = true;
   target.pageTokens = pageTokens;
   return target;

@@ -26,7 +26,7 @@ const GpuTiles &gpuTiles(const GpuTarget &target) {
   static const GpuTiles software = {
       /*slices=*/1,          /*quadSlices=*/0,     /*vectorPanels=*/4,
       /*matrixPanels=*/4,    /*matrixTokens=*/4,   /*matrixMin=*/2,
-      /*tensorTokens=*/0,    /*tensorWaves=*/0,    /*attentionThreads=*/32,
+      /*tensorTokens=*/8,    /*tensorWaves=*/1,    /*attentionThreads=*/32,
       /*attentionUnroll=*/1, /*attentionParts=*/0, /*largestThreads=*/32,
       /*largestUnroll=*/1};
   static const GpuTiles parallel = {/*slices=*/8,

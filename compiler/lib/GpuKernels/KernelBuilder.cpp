@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SPIRV/IR/SPIRVTypes.h"
 
 using namespace mlir;
 
@@ -32,6 +33,9 @@ template <typename Op> Val integers(Val a, Val b) {
 Val constantLike(Val a, int64_t value) {
   return a.isFloat() ? a.builder->f32(static_cast<double>(value)) : a.builder->i32(value);
 }
+
+/// There is no select of such; a loop over them runs at least once.
+bool isMatrix(Val a) { return isa<spirv::CooperativeMatrixType>(a.value.getType()); }
 
 Val compare(arith::CmpIPredicate predicate, Val a, Val b) {
   return Val(opsOf(a).create<arith::CmpIOp>(predicate, a.value, b.value), a.builder);
@@ -245,7 +249,8 @@ KernelBuilder::Vals KernelBuilder::loop(Val from, Val to, Val step, Vals state,
     // where there is none it has what an earlier run of the same loop left.
     Val runs = from < to;
     for (auto [result, first] : llvm::zip_equal(results, state))
-      result = select(runs, result, first);
+      if (!isMatrix(result))
+        result = select(runs, result, first);
   }
   return results;
 }

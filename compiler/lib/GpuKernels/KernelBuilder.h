@@ -137,7 +137,8 @@ public:
 
   // ---- Control ----
   using Vals = llvm::SmallVector<Val, 8>;
-  /// for (i = from; i < to; i += step) state = body(i, state)
+  /// for (i = from; i < to; i += step) state = body(i, state); with matrices in `state`, at least
+  /// once.
   Vals loop(Val from, Val to, Val step, Vals state, llvm::function_ref<Vals(Val, Vals)> body);
   void loop(Val from, Val to, Val step, llvm::function_ref<void(Val)> body);
   void when(Val condition, llvm::function_ref<void()> body);

@@ -279,6 +279,8 @@ void buildLinear(VariantFunctions &out, const llmir_linear_params_t &p) {
     addLinearVector(out, p, slices);
   else
     addLinear(out, p, {slices, slices > 1, tiles.vectorPanels, 1}, 1);
+  if (llmir_layout_is_integer(p.layout) && out.kernel.target().matrix)
+    return addLinearMatrix(out, p, slices);
   if (takesQuads && out.kernel.target().tensorUnit != TensorUnit::None)
     return addLinearTensor(out, p);
   addLinear(out, p, {slices, false, tiles.matrixPanels, tiles.matrixTokens}, tiles.matrixMin);

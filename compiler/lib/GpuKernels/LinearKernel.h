@@ -16,6 +16,9 @@ void addLinearVector(VariantFunctions &out, const llmir_linear_params_t &p, uint
 /// Adds a function for many tokens and integer weights, by the device's instruction for tiles.
 void addLinearTensor(VariantFunctions &out, const llmir_linear_params_t &p);
 
+/// The same by cooperative matrices; the columns are cut into `slices`.
+void addLinearMatrix(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices);
+
 } // namespace llmir::compiler
 
 #endif // LLMIR_LIB_GPUKERNELS_LINEARKERNEL_H

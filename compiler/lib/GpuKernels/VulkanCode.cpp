@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "DeviceCode.h"
+#include "VulkanMatrix.h"
 #include "llmir/Dialect/Gpu/GpuDialect.h"
 
 #include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
@@ -71,8 +72,16 @@ spirv::TargetEnvAttr targetEnvironment(MLIRContext *context, const GpuTarget &ta
     capabilities.append({Capability::DotProduct, Capability::DotProductInput4x8BitPacked});
     extensions.push_back(Extension::SPV_KHR_integer_dot_product);
   }
-  auto version =
-      spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities, extensions, context);
+  if (target.matrix) {
+    capabilities.append({Capability::Int8, Capability::CooperativeMatrixKHR,
+                         Capability::VulkanMemoryModel, Capability::VulkanMemoryModelDeviceScope,
+                         Capability::GroupNonUniform});
+    extensions.append(
+        {Extension::SPV_KHR_cooperative_matrix, Extension::SPV_KHR_vulkan_memory_model});
+  }
+  // MLIR 19 has cooperative matrices in 1.6 alone; useMatrixModel takes that back.
+  auto number = target.matrix ? spirv::Version::V_1_6 : spirv::Version::V_1_3;
+  auto version = spirv::VerCapExtAttr::get(number, capabilities, extensions, context);
   return spirv::TargetEnvAttr::get(
       version, spirv::getDefaultResourceLimits(context), spirv::ClientAPI::Vulkan,
       spirv::Vendor::Unknown, spirv::DeviceType::Unknown, spirv::TargetEnvAttr::kUnknownDeviceID);
@@ -121,6 +130,7 @@ LogicalResult convertKernels(gpu::GPUModuleOp module, spirv::TargetEnvAttr envir
   cf::populateControlFlowToSPIRVPatterns(types, patterns);
   populateSCFToSPIRVPatterns(types, loops, patterns);
   patterns.add<Dot4ToSpirv, ParameterToSpirv>(types, context);
+  addMatrixPatterns(types, patterns);
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
@@ -172,6 +182,8 @@ llvm::Error lowerToSpirv(ModuleOp module, const GpuTarget &target) {
   nested.addPass(spirv::createSPIRVUpdateVCEPass());
   if (failed(finish.run(module)))
     return failure("the module cannot be completed");
+  for (auto kernels : module.getOps<spirv::ModuleOp>())
+    useMatrixModel(kernels);
   return llvm::Error::success();
 }
 

@@ -116,8 +116,8 @@ struct NamedTarget {
   SmallVector<StringRef> names;
 };
 
-/// The levels of a GPU target that is there: those named, or all but what only ptxas can make, so
-/// that what no names give is the same on every machine.
+/// The levels of a GPU target that is there: those named, or all but those that are had by name
+/// only, and what only ptxas can make, so that what no names give is the same on every machine.
 Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &levels) {
   SmallVector<StringRef> known;
   for (const GpuLevel &level : gpuLevels())
@@ -129,8 +129,8 @@ Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &lev
                         "', known: all, " + join(known, ", "));
   for (const GpuLevel &level : gpuLevels())
     if (target.name == level.targetName &&
-        ((!target.hasNames && !level.assembledFor) || is_contained(target.names, level.name) ||
-         is_contained(target.names, "all")))
+        ((!target.hasNames && !level.onlyByName && !level.assembledFor) ||
+         is_contained(target.names, level.name) || is_contained(target.names, "all")))
       levels.push_back(&level);
   return Error::success();
 }
@@ -357,9 +357,11 @@ std::string usageText() {
          processorLines() +
          "                            vulkan, cuda (PTX), hip (code objects): code for GPUs; "
          "with names\n"
-         "                            behind it for those levels alone, of which those of cuda "
+         "                            behind it for those levels alone, of which those of vulkan "
          "that begin with\n"
-         "                            cubin need NVIDIA's ptxas; cuda:all: these too:\n" +
+         "                            matrix go by name, and those of cuda that begin with cubin "
+         "need NVIDIA's\n"
+         "                            ptxas; vulkan:all, cuda:all: these too:\n" +
          gpuLines() +
          "  --ptxas FILE              NVIDIA's assembler (default: the one in PATH, "
          "$CUDA_HOME/bin or\n"

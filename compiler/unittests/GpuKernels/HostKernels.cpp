@@ -278,6 +278,12 @@ llvm::Expected<std::vector<uint8_t>> compileHostKernels(llvm::ArrayRef<KernelVar
   return emitObject(*module);
 }
 
+std::array<uint32_t, 5> standInKind(const GpuTarget &target) {
+  const MatrixShape shape = target.matrix.value_or(MatrixShape());
+  return {static_cast<uint32_t>(target.tensorUnit), shape.rows, shape.tokens, shape.columns,
+          shape.threads};
+}
+
 bool hasStandIn(const GpuLevel &level) { return !level.kernels.isSoftware; }
 
 llvm::Error writeHostKernels(llvm::ArrayRef<uint8_t> object, const GpuCode &code,

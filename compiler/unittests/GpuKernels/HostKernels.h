@@ -9,12 +9,17 @@
 
 #include "llmir/GpuKernels/GpuCode.h"
 
+#include <array>
+
 namespace llmir::compiler {
 
 /// An ELF shared object with a function f<i> for every function of the kernels, of the type
 /// fake_kernel_fn (tests/support/fake_driver/fake_kernel.h).
 llvm::Expected<std::vector<uint8_t>> compileHostKernels(llvm::ArrayRef<KernelVariant> variants,
                                                         const GpuTarget &target);
+
+/// What the kernels of stand-ins differ in.
+std::array<uint32_t, 5> standInKind(const GpuTarget &target);
 
 /// Whether the functions of a level are those of its standInTarget: not those for software devices.
 bool hasStandIn(const GpuLevel &level);

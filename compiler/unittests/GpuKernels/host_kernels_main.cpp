@@ -78,7 +78,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
   std::vector<KernelVariant> variants = variantsOf(plan, record);
   GpuCodeOptions options;
   options.pageTokens = record.page_tokens;
-  std::map<TensorUnit, std::vector<uint8_t>> objects; // by what the kernels differ in
+  std::map<std::array<uint32_t, 5>, std::vector<uint8_t>> objects; // of each standInKind
   unsigned count = 0;
   for (const GpuLevel &level : gpuLevels()) {
     llvm::StringRef section = bundle.section(LLMIR_SECTION_CODE, level.target, level.level);
@@ -90,7 +90,7 @@ llvm::Error writeKernels(const Bundle &bundle, const std::string &folder) {
     if (!section.ends_with(imageOf(code->section)))
       return failure("the bundle's code is not what its variants give");
     const GpuTarget target = standInTarget(level, options.pageTokens);
-    std::vector<uint8_t> &object = objects[target.tensorUnit];
+    std::vector<uint8_t> &object = objects[standInKind(target)];
     if (object.empty()) {
       auto made = compileHostKernels(variants, target);
       if (!made)

@@ -158,32 +158,48 @@ llvm::Error writeCase(KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
   return failure ? llvm::createStringError(failure, path) : llvm::Error::success();
 }
 
-/// Levels of AMD's chips that multiply tiles, each in its own way: a case is for one of them.
-std::vector<const GpuLevel *> tileLevels() {
+/// Levels that multiply tiles, each in its own way, of which a case has one: those of AMD's chips,
+/// and those of Vulkan's cooperative matrices, but for the one of software.
+std::vector<const GpuLevel *> tileLevels(uint32_t target) {
   std::vector<const GpuLevel *> levels;
-  for (const GpuLevel &level : gpuLevels())
-    if (level.target == LLMIR_SECTION_TARGET_HIP && level.kernels.tensorUnit != TensorUnit::None)
+  for (const GpuLevel &level : gpuLevels()) {
+    const bool hasTiles = level.kernels.tensorUnit != TensorUnit::None || level.kernels.matrix;
+    if (level.target == target && hasTiles && !level.kernels.isSoftware)
       levels.push_back(&level);
+  }
   return levels;
+}
+
+/// Whether case `number` has code of a level.
+bool isFor(const GpuLevel &level, const KernelCase &kernelCase, size_t number) {
+  if (level.kernels.matrix && kernelCase.variant.kernel != LLMIR_KERNEL_LINEAR)
+    return false; // nothing else differs
+  if (level.assembledFor)
+    return false;
+  if (level.target != LLMIR_SECTION_TARGET_HIP &&
+      (!level.kernels.matrix || level.kernels.isSoftware))
+    return true;
+  const std::vector<const GpuLevel *> levels = tileLevels(level.target);
+  return levels[number % levels.size()] == &level;
 }
 
 /// Writes what a stand-in executes for the codes of a case.
 llvm::Error writeStandIns(const KernelCase &kernelCase, llvm::ArrayRef<GpuCode> codes,
                           const GpuCodeOptions &options, const std::string &folder) {
   std::vector<uint8_t> object;
-  TensorUnit made = TensorUnit::None;
+  std::array<uint32_t, 5> made = {};
   for (const GpuCode &code : codes) {
     if (!hasStandIn(*code.level))
       continue;
     const GpuTarget target = standInTarget(*code.level, options.pageTokens);
     // Only matrix products differ by the instruction for tiles.
     const bool differs = kernelCase.variant.kernel == LLMIR_KERNEL_LINEAR;
-    if (object.empty() || (differs && target.tensorUnit != made)) {
+    if (object.empty() || (differs && standInKind(target) != made)) {
       auto compiled = compileHostKernels({kernelCase.variant}, target);
       if (!compiled)
         return compiled.takeError();
       object = std::move(*compiled);
-      made = target.tensorUnit;
+      made = standInKind(target);
     }
     if (llvm::Error error = writeHostKernels(object, code, folder + "/kernels"))
       return error;
@@ -191,14 +207,14 @@ llvm::Error writeStandIns(const KernelCase &kernelCase, llvm::ArrayRef<GpuCode> 
   return llvm::Error::success();
 }
 
-/// The code of all levels of Vulkan and CUDA but what is assembled, and of `hip`.
-llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, const GpuLevel *hip,
+/// The code of all levels that the case is for.
+llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, size_t number,
                                                  const std::string &folder) {
   GpuCodeOptions options;
   options.pageTokens = 16; // of KernelCases.cpp
   std::vector<GpuCode> codes;
   for (const GpuLevel &level : gpuLevels()) {
-    if ((level.target == LLMIR_SECTION_TARGET_HIP && &level != hip) || level.assembledFor)
+    if (!isFor(level, kernelCase, number))
       continue;
     auto code = compileGpuCode({kernelCase.variant}, options, level);
     if (!code)
@@ -214,10 +230,9 @@ llvm::Expected<std::vector<GpuCode>> compileCase(const KernelCase &kernelCase, c
 /// 1 after saying what failed.
 int writeCases(std::vector<KernelCase> &cases, size_t first, size_t step,
                const std::string &folder) {
-  const std::vector<const GpuLevel *> hip = tileLevels();
   for (size_t i = first; i < cases.size(); i += step) {
     KernelCase one = withOneToken(cases[i]);
-    auto codes = compileCase(cases[i], hip[i % hip.size()], folder);
+    auto codes = compileCase(cases[i], i, folder);
     llvm::Error error = codes ? llvm::Error::success() : codes.takeError();
     size_t number = 2 * i;
     for (KernelCase *each : {&cases[i], &one})

@@ -206,6 +206,39 @@ class Compile(TestCase):
             result = subprocess.run(["spirv-val", "--target-env", "vulkan1.1", path], capture_output=True, text=True, check=False)
             self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_vulkan_code_with_cooperative_matrices(self):
+        """Only by name; the words are looked at, because old validators do not know the extension."""
+        shapes = {0x200: (8, 8, 8), 0x300: (16, 16, 16), 0x400: (16, 16, 32), 0x500: (8, 16, 32)}
+        names = ",".join("matrix-" + "x".join(map(str, shape)) for shape in shapes.values())
+        self.compile("--target", f"vulkan:dot,{names}", "--quiet")
+        modules = dict(gpu_modules(self.out.read_bytes(), 2))
+        self.assertEqual(sorted(modules), [0x102, *shapes])
+        self.assertNotIn(OP_MATRIX_MULTIPLY, {opcode for opcode, _ in instructions(modules.pop(0x102))})
+        for level, module in modules.items():
+            with self.subTest(shape=shapes[level]):
+                self.check_matrices(module, *shapes[level])
+
+    def check_matrices(self, module, rows, tokens, columns):
+        found = list(instructions(module))
+        self.assertEqual(struct.unpack_from("<I", module, 4), (0x10300,))  # what Vulkan 1.1 takes
+        self.assertIn((OP_MEMORY_MODEL, (0, 3)), found)  # Vulkan's
+        capabilities = {operands[0] for opcode, operands in found if opcode == OP_CAPABILITY}
+        self.assertLessEqual({6022, 5345, 5346}, capabilities)  # CooperativeMatrixKHR, VulkanMemoryModel, ...DeviceScope
+        numbers = {operands[1]: operands[2] for opcode, operands in found if opcode == OP_CONSTANT}
+        # Component type, then scope, rows, columns and use as numbers.
+        types = {tuple(numbers[i] for i in operands[2:]) for opcode, operands in found if opcode == OP_MATRIX_TYPE}
+        self.assertEqual(types, {(3, rows, columns, 0), (3, columns, tokens, 1), (3, rows, tokens, 2)})
+        signs = {operands[5:] for opcode, operands in found if opcode == OP_MATRIX_MULTIPLY}
+        self.assertEqual(signs, {(0xf,)})  # a, b, c and the result
+        # Release, acquire, workgroup memory, available, visible.
+        self.assertEqual({numbers[operands[2]] for opcode, operands in found if opcode == OP_BARRIER}, {0x6108})
+        path = self.folder / "matrix.spv"
+        path.write_bytes(module)
+        if shutil.which("spirv-val"):
+            result = subprocess.run(["spirv-val", "--target-env", "vulkan1.1", path], capture_output=True, text=True, check=False)
+            if "Invalid capability operand: 6022" not in result.stderr:
+                self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_cuda_code_assembles_without_spills(self):
         self.compile("--target", "cuda", "--quiet")
         modules = dict(gpu_modules(self.out.read_bytes(), 3))
@@ -310,17 +343,27 @@ class Compile(TestCase):
         self.assert_fails(1, "no-such-template", MODEL, "-o", self.out, "--chat-template", "no-such-template")
 
 
-def atomic_semantics(module):
-    """Memory semantics of OpAtomicAnd and OpAtomicOr of a SPIR-V module."""
-    words = struct.unpack(f"<{len(module) // 4}I", module)
-    constants, found, at = {}, set(), 5
+OP_MEMORY_MODEL, OP_CAPABILITY, OP_CONSTANT, OP_BARRIER, OP_ATOMIC_AND, OP_ATOMIC_OR = 14, 17, 43, 224, 240, 241
+OP_MATRIX_TYPE, OP_MATRIX_MULTIPLY = 4456, 4459
+
+
+def instructions(module):
+    """(opcode, operands) of each instruction of a SPIR-V module."""
+    words, at = struct.unpack(f"<{len(module) // 4}I", module), 5
     while at < len(words):
         count, opcode = divmod(words[at], 1 << 16)
-        if opcode == 43:  # OpConstant
-            constants[words[at + 2]] = words[at + 3]
-        elif opcode in (240, 241):
-            found.add(words[at + 5])
+        yield opcode, words[at + 1:at + count]
         at += count
+
+
+def atomic_semantics(module):
+    """Memory semantics of OpAtomicAnd and OpAtomicOr of a SPIR-V module."""
+    constants, found = {}, set()
+    for opcode, operands in instructions(module):
+        if opcode == OP_CONSTANT:
+            constants[operands[1]] = operands[2]
+        elif opcode in (OP_ATOMIC_AND, OP_ATOMIC_OR):
+            found.add(operands[4])
     return {constants[value] for value in found}
 
 

@@ -10,7 +10,9 @@
  *   FAKE_DRIVER_OTHERS    bytes of its memory that other processes use (0)
  *   FAKE_DRIVER_BUFFERS   maxPerStageDescriptorStorageBuffers (16)
  *   FAKE_DRIVER_UNIFIED   1: an integrated GPU, whose memory the host sees
- *   FAKE_DRIVER_LEVEL     0: without the extensions for packed dot products (1) */
+ *   FAKE_DRIVER_LEVEL     0: without the extensions for packed dot products (1)
+ *   FAKE_DRIVER_MATRIX    number of the shape of LLMIR_VULKAN_MATRICES that its cooperative
+ * matrices have (none) */
 #ifndef LLMIR_FAKE_VULKAN_H
 #define LLMIR_FAKE_VULKAN_H
 
@@ -115,6 +117,7 @@ typedef struct fv_state {
     int dirty; /* written without a barrier since: 1 by the transfer of data alone, 2 also else */
     uint32_t devices, api_version, buffers;
     int is_unified, has_level, is_wrong;
+    int matrix; /* number of a shape; -1: no cooperative matrices */
     uint64_t memory_bytes, range;
     uint64_t device_bytes; /* live, of the device's heap */
     uint64_t others_bytes; /* of memory_bytes: what other processes use */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "targets/vulkan/vulkan_matrix.h"
 #include "tests/support/fake_vulkan/fake_vulkan.h"
 
 #define HOST_BYTES (UINT64_C(8) << 30) /* the heap of the host, where a device has its own */
@@ -51,12 +52,17 @@ FV_FUNCTION(vkEnumeratePhysicalDevices);
 
 /* ---- Physical devices ---- */
 
-static const char* const extensions[] = {VK_EXT_MEMORY_BUDGET_EXTENSION_NAME,
-                                         VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
-                                         VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME};
+static const char* const extensions[] = {
+    VK_EXT_MEMORY_BUDGET_EXTENSION_NAME,
+    VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME,
+    VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME,
+    VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME,
+    VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
+    "VK_KHR_cooperative_matrix",
+};
 
 static uint32_t extension_count(void) {
-    return fv.has_level ? 3u : 1u;
+    return !fv.has_level ? 1u : fv.matrix < 0 ? 3u : 6u;
 }
 
 static VkResult vkEnumerateDeviceExtensionProperties_(VkPhysicalDevice physical,
@@ -79,6 +85,18 @@ static VkResult vkEnumerateDeviceExtensionProperties_(VkPhysicalDevice physical,
 }
 FV_FUNCTION(vkEnumerateDeviceExtensionProperties);
 
+static void fill_matrix_features(VkBaseOutStructure* s) {
+    if (s->sType == LLMIR_VK_MATRIX_FEATURES) {
+        ((llmir_vk_matrix_features_t*)(void*)s)->cooperativeMatrix = VK_TRUE;
+    } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES) {
+        VkPhysicalDeviceVulkanMemoryModelFeatures* memory = (void*)s;
+        memory->vulkanMemoryModel = memory->vulkanMemoryModelDeviceScope = VK_TRUE;
+    } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES) {
+        VkPhysicalDeviceSubgroupSizeControlFeatures* sizes = (void*)s;
+        sizes->subgroupSizeControl = sizes->computeFullSubgroups = VK_TRUE;
+    }
+}
+
 static void vkGetPhysicalDeviceFeatures2_(VkPhysicalDevice physical,
                                           VkPhysicalDeviceFeatures2* out) {
     (void)fv_object(physical, FV_PHYSICAL);
@@ -90,10 +108,48 @@ static void vkGetPhysicalDeviceFeatures2_(VkPhysicalDevice physical,
                 VK_TRUE;
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES) {
             ((VkPhysicalDeviceShaderFloat16Int8Features*)(void*)s)->shaderFloat16 = VK_TRUE;
+            ((VkPhysicalDeviceShaderFloat16Int8Features*)(void*)s)->shaderInt8 = VK_TRUE;
+        } else if (fv.matrix >= 0) {
+            fill_matrix_features(s);
         }
     }
 }
 FV_FUNCTION(vkGetPhysicalDeviceFeatures2);
+
+/* ---- Cooperative matrices ---- */
+
+static const uint32_t shapes[][4] = {
+#define SHAPE(number, rows, tokens, columns, threads) {rows, tokens, columns, threads},
+    LLMIR_VULKAN_MATRICES(SHAPE)
+#undef SHAPE
+};
+
+/* Two combinations that are of no use, and the shape that the stand-in is asked to have. */
+static VkResult VKAPI_PTR list_matrices(VkPhysicalDevice physical,
+                                        uint32_t* inout_count,
+                                        llmir_vk_matrix_properties_t* out) {
+    FV_TRY(fv_enter());
+    (void)fv_object(physical, FV_PHYSICAL);
+    FV_EXPECT(fv.matrix >= 0, "listed by the device");
+    const uint32_t there = 3;
+    if (out == NULL) {
+        *inout_count = there;
+        return VK_SUCCESS;
+    }
+    FV_EXPECT(*inout_count == there, "room for all of them");
+    for (uint32_t i = 0; i < there; ++i) {
+        const uint32_t* shape = shapes[fv.matrix];
+        FV_EXPECT(out[i].sType == LLMIR_VK_MATRIX_PROPERTIES, "the struct");
+        out[i].MSize = shape[0];
+        out[i].NSize = shape[1];
+        out[i].KSize = shape[2];
+        out[i].AType = out[i].BType = LLMIR_VK_COMPONENT_SINT8;
+        out[i].CType = out[i].ResultType = LLMIR_VK_COMPONENT_SINT32;
+        out[i].saturatingAccumulation = i == 0;
+        out[i].scope = i == 1 ? 2 /* workgroup */ : LLMIR_VK_SCOPE_SUBGROUP;
+    }
+    return VK_SUCCESS;
+}
 
 static void vkGetPhysicalDeviceProperties2_(VkPhysicalDevice physical,
                                             VkPhysicalDeviceProperties2* out) {
@@ -119,6 +175,11 @@ static void vkGetPhysicalDeviceProperties2_(VkPhysicalDevice physical,
         if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES) {
             ((VkPhysicalDeviceMaintenance3Properties*)(void*)s)->maxMemoryAllocationSize =
                 fv.memory_bytes;
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES) {
+            VkPhysicalDeviceSubgroupSizeControlProperties* sizes = (void*)s;
+            sizes->minSubgroupSize = 8;
+            sizes->maxSubgroupSize = 64;
+            sizes->requiredSubgroupSizeStages = VK_SHADER_STAGE_COMPUTE_BIT;
         }
     }
 }
@@ -249,6 +310,9 @@ __attribute__((visibility("default"))) PFN_vkVoidFunction vkGetInstanceProcAddr(
 PFN_vkVoidFunction vkGetInstanceProcAddr(VkInstance instance, const char* name) {
     if (instance != VK_NULL_HANDLE) {
         (void)fv_object(instance, FV_INSTANCE);
+        if (strcmp(name, LLMIR_VK_MATRIX_FUNCTION) == 0) {
+            return (PFN_vkVoidFunction)list_matrices;
+        }
     }
     return find(name, instance != VK_NULL_HANDLE);
 }

@@ -239,6 +239,14 @@ static VkResult vkCreateComputePipelines_(VkDevice device,
     (void)fv_object(info->layout, FV_PIPELINE_LAYOUT);
     FV_EXPECT(count == 1 && info->stage.stage == VK_SHADER_STAGE_COMPUTE_BIT, "one pipeline");
     const uint32_t threads = module != NULL ? threads_of(module, info->stage.pName) : 0;
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo* size = info->stage.pNext;
+    if (size != NULL) {
+        FV_EXPECT(
+            fv.matrix >= 0 && size->requiredSubgroupSize >= 8 && size->requiredSubgroupSize <= 64,
+            "a size of subgroups that the device has");
+        FV_EXPECT(info->stage.flags == 0 || threads % size->requiredSubgroupSize == 0,
+                  "full subgroups");
+    }
     void* function = threads != 0 ? dlsym(module->library, info->stage.pName) : NULL;
     if (function == NULL) {
         fv_fault("an entry point %s", info->stage.pName);

@@ -37,6 +37,7 @@ __attribute__((constructor)) static void start(void) {
     fv.is_unified = (int)option("FAKE_DRIVER_UNIFIED", 0);
     fv.has_level = (int)option("FAKE_DRIVER_LEVEL", 1);
     fv.is_wrong = (int)option("FAKE_DRIVER_WRONG", 0);
+    fv.matrix = (int)(int64_t)option("FAKE_DRIVER_MATRIX", UINT64_MAX);
     fv.control.revision = (uint32_t)option("FAKE_DRIVER_REVISION", 7);
     fv.control.fail_at = option("FAKE_DRIVER_FAIL_AT", 0);
     fv.control.fail_code = (int)strtol(

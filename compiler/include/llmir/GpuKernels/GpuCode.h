@@ -19,6 +19,7 @@ struct GpuLevel {
   const char *name;                   ///< "sm_80": --target cuda:sm_80
   GpuTarget kernels;                  ///< what is generated; its pageTokens are the program's
   const char *assembledFor = nullptr; ///< "sm_90": PTX goes through ptxas; null: it does not
+  bool onlyByName = false;            ///< --target with the target's name alone leaves it out
 
   std::string fullName() const { return std::string(targetName) + "-" + name; }
 };

@@ -11,6 +11,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <optional>
+
 namespace llmir::compiler {
 
 /// A device's instruction for products of tiles of bytes.
@@ -23,6 +25,12 @@ enum class TensorUnit {
   WmmaGfx12, ///< the same of gfx12, whose threads hold other parts
 };
 
+/// A product of cooperative matrices: `rows` x `columns` signed bytes times `columns` x `tokens`,
+/// by the threads of a subgroup; who holds what is the driver's business.
+struct MatrixShape {
+  uint32_t rows, tokens, columns, threads;
+};
+
 /// What kernels are generated for.
 struct GpuTarget {
   bool dot4 = false;        ///< llmir_gpu.dot4 is one instruction
@@ -30,8 +38,9 @@ struct GpuTarget {
   bool staticSizes = false; ///< buffers are static memrefs: for targets with bare pointers
   bool isSoftware = false;  ///< the device is a program on a processor
   TensorUnit tensorUnit = TensorUnit::None;
-  bool tensorByMemory = false; ///< without the instruction: a processor stands in for the GPU
-  uint32_t pageTokens = 0;     ///< of the plan: positions of a KV page
+  std::optional<MatrixShape> matrix; ///< cooperative matrices, in place of a tensorUnit
+  bool tensorByMemory = false;       ///< without the instruction: a processor stands in for the GPU
+  uint32_t pageTokens = 0;           ///< of the plan: positions of a KV page
 };
 
 /// Tiles of one class of devices: the one table of what kernels are tuned by.
