@@ -1,5 +1,6 @@
 #include "tests/conformance/case_plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void add_operand(const kernel_case_t* c, uint32_t index, one_plan_t* plan) {
@@ -42,4 +43,18 @@ void make_plan(const kernel_case_t* c, one_plan_t* plan) {
     }
     plan->view = (llmir_plan_view_t){&plan->record, c->params,   &plan->variant, &plan->dispatch,
                                      plan->buffers, plan->slots, &plan->layer,   plan->tensors};
+}
+
+int runs_code(const llmir_device_caps_t* caps, const case_code_t* code) {
+    const uint32_t highest = caps->own_level > caps->level ? caps->own_level : caps->level;
+    if (code->target != caps->section_target) {
+        return 0;
+    }
+    if (getenv("FAKE_DRIVER_KERNELS") != NULL) {
+        return code->level <= highest && (code->target != LLMIR_SECTION_TARGET_VULKAN ||
+                                          (code->level != LLMIR_VULKAN_LEVEL_SOFTWARE &&
+                                           code->level != LLMIR_VULKAN_LEVEL_MATRIX(0)));
+    }
+    return code->level == caps->own_level ||
+           (code->level >> 8 == caps->level >> 8 && code->level <= caps->level);
 }

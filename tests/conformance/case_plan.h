@@ -28,4 +28,8 @@ typedef struct one_plan {
 /* The plan points into the case. */
 void make_plan(const kernel_case_t* c, one_plan_t* plan);
 
+/* Whether the device runs a level's code. A stand-in driver executes what was made for it, and that
+ * is every level up to its highest but those of programs on a processor. */
+int runs_code(const llmir_device_caps_t* caps, const case_code_t* code);
+
 #endif /* LLMIR_CASE_PLAN_H */

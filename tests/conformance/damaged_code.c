@@ -63,11 +63,6 @@ static llmir_status_t load_copy(const target_fixture_t* fixture,
     return status;
 }
 
-/* Whether the device runs this code. */
-static int is_for(const case_code_t* code, const llmir_device_caps_t* caps) {
-    return code->target == caps->section_target && code->level <= caps->level;
-}
-
 static void check_packing(const target_fixture_t* fixture,
                           const one_plan_t* plan,
                           const uint8_t* section,
@@ -131,7 +126,7 @@ static void check_codes(const target_fixture_t* fixture,
     assert_true(read_case(fixture->folder, 0, &c));
     make_plan(&c, &plan);
     for (uint32_t i = 0; i < c.header->code_count; ++i) {
-        if (is_for(&c.header->codes[i], caps)) {
+        if (runs_code(caps, &c.header->codes[i])) {
             check(fixture, &plan, c.codes[i], &c.header->codes[i]);
             ++checked;
         }

@@ -162,22 +162,6 @@ static void run_code(const target_fixture_t* fixture,
     fixture->target->program_unload(program);
 }
 
-/* Whether the device runs a level's code. A stand-in driver executes what was made for it, and that
- * is every level up to its highest but those of programs on a processor. */
-static int runs_code(const llmir_device_caps_t* caps, const case_code_t* code) {
-    const uint32_t highest = caps->own_level > caps->level ? caps->own_level : caps->level;
-    if (code->target != caps->section_target) {
-        return 0;
-    }
-    if (getenv("FAKE_DRIVER_KERNELS") != NULL) {
-        return code->level <= highest && (code->target != LLMIR_SECTION_TARGET_VULKAN ||
-                                          (code->level != LLMIR_VULKAN_LEVEL_SOFTWARE &&
-                                           code->level != LLMIR_VULKAN_LEVEL_MATRIX(0)));
-    }
-    return code->level == caps->own_level ||
-           (code->level >> 8 == caps->level >> 8 && code->level <= caps->level);
-}
-
 static int has_matrices(const case_code_t* code) {
     return code->target == LLMIR_SECTION_TARGET_VULKAN &&
            code->level >= LLMIR_VULKAN_LEVEL_MATRIX(0);

@@ -242,20 +242,26 @@ void Linear::build() {
 
 void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const LinearShape &shape,
                uint32_t rowsMin) {
-  llmir_gpu_function_t function = rowFunction(shape.threads(), 0);
-  function.grid_x = (llmir_panel_count(p.rows) + shape.panels - 1) / shape.panels;
-  function.rows = shape.tokens;
-  function.rows_min = rowsMin;
-  function.weight_rows = shape.panels * 16;
+  addLinearFunction(out, p, {shape.threads(), shape.panels, shape.tokens, rowsMin},
+                    [&] { Linear(out.kernel, p, shape).build(); });
+}
+
+} // namespace
+
+void addLinearFunction(VariantFunctions &out, const llmir_linear_params_t &p,
+                       const LinearGroup &group, llvm::function_ref<void()> build) {
+  llmir_gpu_function_t function = rowFunction(group.threads, 0);
+  function.grid_x = (llmir_panel_count(p.rows) + group.panels - 1) / group.panels;
+  function.rows = group.tokens;
+  function.rows_min = group.rowsMin;
+  function.weight_rows = group.panels * 16;
   llvm::SmallVector<uint32_t, 4> bindings{0, 1, 3};
   if (p.flags & LLMIR_LINEAR_BIAS)
     bindings.push_back(2);
   out.begin(function, bindings);
-  Linear(out.kernel, p, shape).build();
+  build();
   out.kernel.end();
 }
-
-} // namespace
 
 void finishOutput(KernelBuilder &k, const llmir_linear_params_t &p, Val row, Val token, Val value,
                   Val up) {

@@ -10,6 +10,16 @@ namespace llmir::compiler {
 void finishOutput(KernelBuilder &k, const llmir_linear_params_t &p, Val row, Val token, Val value,
                   Val up);
 
+/// What a workgroup takes.
+struct LinearGroup {
+  uint32_t threads, panels, tokens;
+  uint32_t rowsMin; ///< tokens from which on the function is chosen
+};
+
+/// Adds a function, whose body `build` writes.
+void addLinearFunction(VariantFunctions &out, const llmir_linear_params_t &p,
+                       const LinearGroup &group, llvm::function_ref<void()> build);
+
 /// Adds a function for one token and integer weights, whose columns are cut into `slices`.
 void addLinearVector(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices);
 

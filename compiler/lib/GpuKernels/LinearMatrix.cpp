@@ -314,17 +314,9 @@ void LinearMatrix::build() {
 void addLinearMatrix(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices) {
   const GpuTiles &tiles = gpuTiles(out.kernel.target());
   LinearMatrix linear(out.kernel, p, tiles, slices);
-  llmir_gpu_function_t function = rowFunction(linear.threads(), 0);
-  function.grid_x = (llmir_panel_count(p.rows) + tiles.tensorWaves - 1) / tiles.tensorWaves;
-  function.rows = tiles.tensorTokens;
-  function.rows_min = tiles.matrixMin;
-  function.weight_rows = tiles.tensorWaves * 16;
-  llvm::SmallVector<uint32_t, 4> bindings{0, 1, 3};
-  if (p.flags & LLMIR_LINEAR_BIAS)
-    bindings.push_back(2);
-  out.begin(function, bindings);
-  linear.build();
-  out.kernel.end();
+  addLinearFunction(out, p,
+                    {linear.threads(), tiles.tensorWaves, tiles.tensorTokens, tiles.matrixMin},
+                    [&] { linear.build(); });
 }
 
 } // namespace llmir::compiler

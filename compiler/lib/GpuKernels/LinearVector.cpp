@@ -152,14 +152,8 @@ void LinearVector::build() {
 } // namespace
 
 void addLinearVector(VariantFunctions &out, const llmir_linear_params_t &p, uint32_t slices) {
-  llmir_gpu_function_t function = rowFunction(4 * slices, llmir_panel_count(p.rows));
-  function.weight_rows = 16;
-  llvm::SmallVector<uint32_t, 4> bindings{0, 1, 3};
-  if (p.flags & LLMIR_LINEAR_BIAS)
-    bindings.push_back(2);
-  out.begin(function, bindings);
-  LinearVector(out.kernel, p, slices).build();
-  out.kernel.end();
+  addLinearFunction(out, p, {/*threads=*/4 * slices, /*panels=*/1, /*tokens=*/1, /*rowsMin=*/1},
+                    [&] { LinearVector(out.kernel, p, slices).build(); });
 }
 
 } // namespace llmir::compiler
