@@ -310,7 +310,7 @@ typedef struct llmir_device_report {
     const char* target;   /* "cpu", "cuda", "vulkan"; the strings are owned by the model */
     const char* device;   /* its name; "" if none was found */
     const char* reason;   /* why it was not taken, or only a part of the model runs on it, or its
-                             driver compiles what the bundle has machine code for; else "" */
+                             driver refused the code for just this device; else "" */
     uint32_t layer_count; /* decoder layers that run on it */
     uint32_t reserved;
 } llmir_device_report_t;

@@ -698,6 +698,7 @@ typedef enum llmir_vulkan_level {
 /* Level of CUDA code that is assembled for one chip: 90 is sm_90. PTX has the level 90 itself. A
  * runtime that knows none passes it over: no device has a level of that architecture. */
 #define LLMIR_GPU_LEVEL_CUBIN(sm) (UINT32_C(0x80000000) | (uint32_t)(sm))
+#define LLMIR_CUDA_CUBINS(X) X(75) X(80) X(86) X(87) X(89) X(90) X(100) X(120)
 
 /* How a module lies in the image. */
 typedef enum llmir_packing {

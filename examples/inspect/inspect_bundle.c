@@ -101,20 +101,17 @@ const char* inspect_level_name(uint32_t target, uint32_t level) {
         {VULKAN, LLMIR_VULKAN_LEVEL_BASE, "vulkan-base"},
         {VULKAN, LLMIR_VULKAN_LEVEL_DOT, "vulkan-dot"},
         {VULKAN, LLMIR_VULKAN_LEVEL_SOFTWARE, "vulkan-software"},
-#define MATRIX(number, rows, tokens, columns, threads) \
-    {VULKAN, LLMIR_VULKAN_LEVEL_MATRIX(number), "vulkan-matrix-" #rows "x" #tokens "x" #columns},
-        LLMIR_VULKAN_MATRICES(MATRIX)
-#undef MATRIX
-            {CUDA, 75, "cuda-sm_75"},
+        {CUDA, 75, "cuda-sm_75"},
         {CUDA, 80, "cuda-sm_80"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(75), "cuda-cubin-sm_75"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(80), "cuda-cubin-sm_80"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(86), "cuda-cubin-sm_86"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(87), "cuda-cubin-sm_87"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(89), "cuda-cubin-sm_89"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(90), "cuda-cubin-sm_90"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(100), "cuda-cubin-sm_100"},
-        {CUDA, LLMIR_GPU_LEVEL_CUBIN(120), "cuda-cubin-sm_120"},
+    /* clang-format off */
+#define MATRIX(number, rows, tokens, columns, threads) \
+        {VULKAN, LLMIR_VULKAN_LEVEL_MATRIX(number), "vulkan-matrix-" #rows "x" #tokens "x" #columns},
+#define CUBIN(sm) {CUDA, LLMIR_GPU_LEVEL_CUBIN(sm), "cuda-cubin-sm_" #sm},
+        LLMIR_VULKAN_MATRICES(MATRIX)
+        LLMIR_CUDA_CUBINS(CUBIN)
+#undef CUBIN
+#undef MATRIX
+        /* clang-format on */
         {HIP, LLMIR_GPU_LEVEL_HIP(0x906), "hip-gfx906"},
         {HIP, LLMIR_GPU_LEVEL_HIP(0x90a), "hip-gfx90a"},
         {HIP, LLMIR_GPU_LEVEL_HIP(0x942), "hip-gfx942"},

@@ -235,7 +235,8 @@ llmir_status_t llmir_vulkan_program_load(llmir_device_t* base,
     *out_program = NULL;
     LLMIR_TRY(llmir_gpu_code_open(options, &code, error));
     LLMIR_TRY(allocate_program(device, options->plan, &code, &program, error));
-    program->has_matrices = options->code_level == device->matrix.level;
+    program->has_matrices =
+        device->matrix.level != 0 && options->code_level == device->matrix.level;
     (void)snprintf(program->code_name, sizeof program->code_name, "bundle SPIR-V%s",
                    program->has_matrices                                ? device->matrix.name
                    : options->code_level == LLMIR_VULKAN_LEVEL_SOFTWARE ? " for software"

@@ -135,26 +135,25 @@ static void check_codes(const target_fixture_t* fixture,
     free(c.bytes);
 }
 
-void test_conformance_modules_are_unpacked(void** state) {
-    const target_fixture_t* fixture = *state;
+static llmir_device_caps_t caps_or_skip(const target_fixture_t* fixture) {
     llmir_device_caps_t caps = {0};
     if (fixture->device == NULL) {
         skip();
     }
     fixture->target->device_caps(fixture->device, &caps);
-    check_codes(fixture, &caps, check_packing);
+    return caps;
+}
+
+void test_conformance_modules_are_unpacked(void** state) {
+    const llmir_device_caps_t caps = caps_or_skip(*state);
+    check_codes(*state, &caps, check_packing);
 }
 
 void test_conformance_modules_end_where_they_say(void** state) {
-    const target_fixture_t* fixture = *state;
-    llmir_device_caps_t caps = {0};
-    if (fixture->device == NULL) {
-        skip();
-    }
-    fixture->target->device_caps(fixture->device, &caps);
+    const llmir_device_caps_t caps = caps_or_skip(*state);
     if (caps.section_target != LLMIR_SECTION_TARGET_CUDA &&
         caps.section_target != LLMIR_SECTION_TARGET_HIP) {
         skip(); /* Vulkan's drivers are told */
     }
-    check_codes(fixture, &caps, check_end);
+    check_codes(*state, &caps, check_end);
 }

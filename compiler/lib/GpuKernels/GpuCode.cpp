@@ -42,11 +42,13 @@ GpuLevel cuda(uint32_t level, const char *name, TensorUnit unit) {
   return {LLMIR_SECTION_TARGET_CUDA, level, "cuda", name, bareTarget(unit)};
 }
 
-/// The same kernels, assembled for one chip.
+/// The same kernels, assembled for one chip: only by name, so that what no names give is the same
+/// on machines with ptxas and without.
 GpuLevel cubin(uint32_t sm, const char *name, const char *assembledFor) {
   GpuLevel level =
       cuda(LLMIR_GPU_LEVEL_CUBIN(sm), name, sm < 80 ? TensorUnit::None : TensorUnit::Mma);
   level.assembledFor = assembledFor;
+  level.onlyByName = true;
   return level;
 }
 
@@ -107,14 +109,11 @@ ArrayRef<GpuLevel> gpuLevels() {
       // clang-format on
       cuda(75, "sm_75", TensorUnit::None),
       cuda(80, "sm_80", TensorUnit::Mma),
-      cubin(75, "cubin-sm_75", "sm_75"),
-      cubin(80, "cubin-sm_80", "sm_80"),
-      cubin(86, "cubin-sm_86", "sm_86"),
-      cubin(87, "cubin-sm_87", "sm_87"),
-      cubin(89, "cubin-sm_89", "sm_89"),
-      cubin(90, "cubin-sm_90", "sm_90"),
-      cubin(100, "cubin-sm_100", "sm_100"),
-      cubin(120, "cubin-sm_120", "sm_120"),
+  // clang-format off
+#define LLMIR_CUBIN_LEVEL(sm) cubin(sm, "cubin-sm_" #sm, "sm_" #sm),
+      LLMIR_CUDA_CUBINS(LLMIR_CUBIN_LEVEL)
+#undef LLMIR_CUBIN_LEVEL
+      // clang-format on
       hip(0x906, "gfx906", TensorUnit::None),
       hip(0x90a, "gfx90a", TensorUnit::Mfma16),
       hip(0x942, "gfx942", TensorUnit::Mfma32),

@@ -73,11 +73,8 @@ spirv::TargetEnvAttr targetEnvironment(MLIRContext *context, const GpuTarget &ta
     extensions.push_back(Extension::SPV_KHR_integer_dot_product);
   }
   if (target.matrix) {
-    capabilities.append({Capability::Int8, Capability::CooperativeMatrixKHR,
-                         Capability::VulkanMemoryModel, Capability::VulkanMemoryModelDeviceScope,
-                         Capability::GroupNonUniform});
-    extensions.append(
-        {Extension::SPV_KHR_cooperative_matrix, Extension::SPV_KHR_vulkan_memory_model});
+    capabilities.append(std::begin(matrixCapabilities), std::end(matrixCapabilities));
+    extensions.append(std::begin(matrixExtensions), std::end(matrixExtensions));
   }
   // MLIR 19 has cooperative matrices in 1.6 alone; useMatrixModel takes that back.
   auto number = target.matrix ? spirv::Version::V_1_6 : spirv::Version::V_1_3;

@@ -156,15 +156,11 @@ void useMatrixModel(spirv::ModuleOp module) {
   llvm::SetVector<Capability> capabilities;
   for (Capability capability : found.getCapabilities())
     capabilities.insert(capability);
-  for (Capability capability :
-       {Capability::Int8, Capability::CooperativeMatrixKHR, Capability::VulkanMemoryModel,
-        Capability::VulkanMemoryModelDeviceScope, Capability::GroupNonUniform})
-    capabilities.insert(capability);
+  capabilities.insert(std::begin(matrixCapabilities), std::end(matrixCapabilities));
   llvm::SetVector<Extension> extensions;
   for (Extension extension : found.getExtensions())
     extensions.insert(extension);
-  extensions.insert(Extension::SPV_KHR_cooperative_matrix);
-  extensions.insert(Extension::SPV_KHR_vulkan_memory_model);
+  extensions.insert(std::begin(matrixExtensions), std::end(matrixExtensions));
   module->setAttr(spirv::ModuleOp::getVCETripleAttrName(),
                   spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities.getArrayRef(),
                                             extensions.getArrayRef(), context));

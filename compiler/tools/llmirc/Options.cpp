@@ -117,7 +117,7 @@ struct NamedTarget {
 };
 
 /// The levels of a GPU target that is there: those named, or all but those that are had by name
-/// only, and what only ptxas can make, so that what no names give is the same on every machine.
+/// only.
 Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &levels) {
   SmallVector<StringRef> known;
   for (const GpuLevel &level : gpuLevels())
@@ -129,8 +129,8 @@ Error addGpuLevels(const NamedTarget &target, std::vector<const GpuLevel *> &lev
                         "', known: all, " + join(known, ", "));
   for (const GpuLevel &level : gpuLevels())
     if (target.name == level.targetName &&
-        ((!target.hasNames && !level.onlyByName && !level.assembledFor) ||
-         is_contained(target.names, level.name) || is_contained(target.names, "all")))
+        ((!target.hasNames && !level.onlyByName) || is_contained(target.names, level.name) ||
+         is_contained(target.names, "all")))
       levels.push_back(&level);
   return Error::success();
 }
@@ -290,17 +290,14 @@ std::string processorLines() {
   return lines;
 }
 
-/// The same of GPUs: "    cuda: sm_75, sm_80", and on a line of their own those that are assembled.
+/// The same of GPUs: "    cuda: sm_75, sm_80", and on a line of their own those had by name only.
 std::string gpuLines() {
   const std::string indent = "\n                            ";
   std::string lines;
   const GpuLevel *last = nullptr;
   for (const GpuLevel &level : gpuLevels()) {
     if (last && last->target == level.target)
-      lines += (last->assembledFor   ? ", "
-                : level.assembledFor ? "," + indent + "  "
-                                     : ", ") +
-               std::string(level.name);
+      lines += (last->onlyByName == level.onlyByName ? ", " : "," + indent + "  ") + level.name;
     else
       lines += indent + level.targetName + ": " + level.name;
     last = &level;
