@@ -95,7 +95,7 @@ class Bundle:
         self.functions = [u32(self.code, image + functions + 32 * i, 8) for i in range(self.function_count)]
 
     def kernels(self):
-        """(kernel, parameters, function, whether it takes a part) of every function that a variant has."""
+        """(kernel, parameters, function, whether it takes a part, its kind of cache) of every function that a variant has."""
         _, _, variants, at = u32(self.plan, 0, 4)
         (entries,) = u32(self.code, 12, 1)
         seen = set()
@@ -104,10 +104,11 @@ class Bundle:
             function = u32(self.code, entries + 4 * i, 1)[0] - 1
             while function >= 0 and function not in seen:
                 seen.add(function)
-                yield kernel, self.plan[offset:offset + size], function, False
-                if self.functions[function][6]:  # llmir_gpu_function_t.split
-                    yield kernel, self.plan[offset:offset + size], self.functions[function][6] - 1, True
-                function = self.functions[function][7] - 1
+                kv_type, split, following = self.functions[function][5:8]
+                yield kernel, self.plan[offset:offset + size], function, False, kv_type
+                if split:
+                    yield kernel, self.plan[offset:offset + size], split - 1, True, kv_type
+                function = following - 1
 
 
 def assemble(ptx, chip, tools):
@@ -201,9 +202,9 @@ def weight_bytes(params, tokens, loop):
     return groups * rows * matrices * (group * bits // 8 + scales)
 
 
-def describe(kernel, params, function, depth, is_part):
+def describe(kernel, params, function, depth, is_part, kv_type):
     """(what, workgroups for one token, whether it decodes)"""
-    _, grid, _, rows_min, _, kv_type, _, _ = function
+    _, grid, _, rows_min = function[:4]
     if kernel == LINEAR:
         outputs, columns, layout, group, flags, gate = u32(params, 0, 6)
         name = f"{outputs} × {columns} {NAMES[layout]}" + (", 16 bits" if flags & 4 else "") + (", gate" if gate else "")
@@ -243,10 +244,10 @@ def main():
         texts, used = assemble(bundle.ptx, chip, arguments)
         print(f"\n{chip.name}\n\n| kernel | threads | registers, shared | warps an SM | instructions | bytes | in flight | pipes / memory | expected |\n"
               "|---|---|---|---|---|---|---|---|---|")
-        for kernel, params, index, is_part in bundle.kernels():
+        for kernel, params, index, is_part, kv_type in bundle.kernels():
             if kernel in (LINEAR, ATTENTION):
                 function = bundle.functions[index]
-                name, grid, decodes = describe(kernel, params, function, arguments.depth, is_part)
+                name, grid, decodes = describe(kernel, params, function, arguments.depth, is_part, kv_type)
                 loop = Loop(texts[f"f{index}"])
                 from_memory = weight_bytes(params, function[2], loop) if kernel == LINEAR and decodes else loop.bytes
                 print(row_of(chip, name, decodes, grid, function, loop, used[f"f{index}"], from_memory))

@@ -70,6 +70,7 @@ private:
   Val scorePiece(Val first, Val end);
   Vals findPiece(Val piece);
   Val weigh(Val values, Val lane, Val index, Val exponential);
+  void addGroup(Vals &sums, Val values, Val weights);
   Vals sumValues(Val first, Val begin, Val end);
   void joinSlices(Vals &sums);
   Vals merge(const Vals &state, const Vals &found);
@@ -230,6 +231,26 @@ Val Attention::weigh(Val values, Val lane, Val index, Val exponential) {
   return k.select(k.greater(exponential, k.f32(0)), weight, k.f32(0));
 }
 
+/// Adds exponential * value of the sixteen keys of a group, whose first has exponential `weights`.
+/// Everything is asked for before anything is needed.
+void Attention::addGroup(Vals &sums, Val values, Val weights) {
+  llvm::SmallVector<std::pair<Val, Val>, 16> loaded;
+  Vals scaled;
+  for (uint32_t key = 0; key < 16; ++key)
+    for (uint32_t i = 0; i < kept(); ++i) {
+      Val pair = k.umin(pairOf(i), k.i32(pairs() - 1));
+      loaded.push_back(places.loadValues(values, key, pair));
+      Val weight = k.load(scores, weights + key);
+      scaled.push_back(
+          places.isQ4() ? weigh(values, k.i32(key), pair / (LLMIR_KV_Q4_GROUP / 2), weight) : weight);
+    }
+  for (size_t n = 0; n < loaded.size(); ++n) {
+    const size_t i = n % kept();
+    sums[2 * i] = k.fma(scaled[n], loaded[n].first, sums[2 * i]);
+    sums[2 * i + 1] = k.fma(scaled[n], loaded[n].second, sums[2 * i + 1]);
+  }
+}
+
 /// Sums of exponential * value over the keys of a piece, for the pairs of elements of this thread.
 /// Sixteen keys share a group; the exponentials of those that do not count are zero.
 Vals Attention::sumValues(Val first, Val begin, Val end) {
@@ -238,20 +259,8 @@ Vals Attention::sumValues(Val first, Val begin, Val end) {
     from = from + k.thread() / pairs();
   Vals sums = k.loop(from, (end + 15) / 16, k.i32(slices()), Vals(2 * kept(), k.f32(0)),
                      [&](Val group, Vals sums) {
-                       Val values = places.group(sequence, kvHead, first + group * 16).values;
-                       for (uint32_t key = 0; key < 16; ++key) {
-                         Val weight = k.load(scores, group * 16 + key);
-                         for (uint32_t i = 0; i < kept(); ++i) {
-                           Val pair = k.umin(pairOf(i), k.i32(pairs() - 1));
-                           auto [even, odd] = places.loadValues(values, key, pair);
-                           Val scaled = weight;
-                           if (places.isQ4())
-                             scaled =
-                                 weigh(values, k.i32(key), pair / (LLMIR_KV_Q4_GROUP / 2), weight);
-                           sums[2 * i] = k.fma(scaled, even, sums[2 * i]);
-                           sums[2 * i + 1] = k.fma(scaled, odd, sums[2 * i + 1]);
-                         }
-                       }
+                       addGroup(sums, places.group(sequence, kvHead, first + group * 16).values,
+                                group * 16);
                        return sums;
                      });
   if (slices() > 1)
