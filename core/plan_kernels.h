@@ -31,10 +31,6 @@ int llmir_dispatch_is_valid(llmir_dispatch_check_t* check,
                             const llmir_kernel_rule_t* rule,
                             const void* params);
 
-static inline int llmir_group_is_valid(uint32_t group) {
-    return group == 32 || group == 64 || group == 128;
-}
-
 static inline int llmir_head_dim_is_valid(uint32_t head_dim) {
     return head_dim >= 8 && head_dim <= LLMIR_PLAN_MAX_HEAD_DIM && head_dim % 8u == 0;
 }

@@ -61,8 +61,8 @@ static const char* layout_fault(const llmir_tensor_record_t* record) {
     if (!llmir_layout_is_integer(record->layout)) {
         return record->group != 0 ? "a float layout has a group" : NULL;
     }
-    if (record->group != 32 && record->group != 64 && record->group != 128) {
-        return "the group is not 32, 64 or 128";
+    if (!llmir_group_is_valid(record->group)) {
+        return "the group is not " LLMIR_GROUPS;
     }
     return llmir_tensor_columns(record) % record->group != 0
                ? "the columns are not a multiple of the group"

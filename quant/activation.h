@@ -23,8 +23,6 @@
 
 #include <stdint.h>
 
-#define LLMIR_Q8_MAX_GROUP 128u
-
 static inline uint32_t llmir_align64(uint32_t bytes) {
     return (bytes + 63u) & ~63u;
 }

@@ -7,7 +7,7 @@
  *
  * Float panels (F32, F16, BF16): one block per column:   | row 0 | row 1 | ... | row 15 |
  *
- * PANEL_S4 and PANEL_U4: one block per group of G columns (G = 32, 64, 128):
+ * PANEL_S4 and PANEL_U4: one block per group of G columns (llmir_group_is_valid):
  *
  *   | nibbles: G / 32 chunks of 256 bytes | d: 16 x f16 | m: 16 x f16 (U4 only) |
  *
@@ -33,6 +33,14 @@
 #define LLMIR_PANEL_ROWS 16u
 #define LLMIR_CHUNK_COLUMNS 32u /* columns of one nibble chunk; every group is a multiple */
 #define LLMIR_CHUNK_BYTES 256u
+#define LLMIR_MAX_GROUP 256u
+#define LLMIR_GROUPS "32, 64, 128 or 256" /* for messages */
+
+/* Whether so many columns may share a scale. The dot of a group of bytes must stay below 2^22
+ * (targets/cpu/kernels/linear_vnni.h): 128 * 127 * 256 does. */
+static inline int llmir_group_is_valid(uint64_t group) {
+    return group == 32u || group == 64u || group == 128u || group == LLMIR_MAX_GROUP;
+}
 
 static inline uint32_t llmir_panel_count(uint32_t rows) {
     return rows / LLMIR_PANEL_ROWS + (rows % LLMIR_PANEL_ROWS != 0);

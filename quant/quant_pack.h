@@ -22,7 +22,7 @@ typedef struct llmir_matrix {
     uint8_t* data;    /* llmir_layout_bytes(layout, group, rows, columns) bytes, zeroed before the
                          first row is written: the rows that fill up the last panel stay zero */
     uint32_t layout;  /* llmir_layout_t: F32, F16 (row-major) or a panel layout */
-    uint32_t group;   /* integer layouts: 32, 64 or 128, divides columns; else 0 */
+    uint32_t group;   /* integer layouts: llmir_group_is_valid, divides columns; else 0 */
     uint32_t rows;    /* outputs */
     uint32_t columns; /* inputs */
 } llmir_matrix_t;

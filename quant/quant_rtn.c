@@ -5,14 +5,15 @@
 #include <math.h>
 #include <stddef.h>
 
-#define MAX_GROUP 128u
+#include "quant/quant_layout.h"
+
 #define F16_MAX 65504.0f
 #define LANES 8u
 #define SEARCH_STEPS 8 /* candidates on either side of the plain scale */
 
 /* One way to quantize a group: w = d * (q - offset) + m. */
 typedef struct candidate {
-    float q[MAX_GROUP]; /* integers */
+    float q[LLMIR_MAX_GROUP]; /* integers */
     uint16_t d;
     uint16_t m;
     float error; /* sum of squared differences; negative: nothing tried yet */
@@ -163,7 +164,7 @@ void llmir_rtn_quantize_row(uint32_t layout,
                             const float* values,
                             const llmir_quantized_row_t* out_row) {
     for (uint32_t g = 0; g < columns / group; g++) {
-        float x[MAX_GROUP] = {0};
+        float x[LLMIR_MAX_GROUP] = {0};
         int8_t* q = out_row->q + (size_t)g * group;
         for (uint32_t i = 0; i < group; i++) {
             x[i] = make_finite(values[(size_t)g * group + i]);

@@ -26,7 +26,7 @@ typedef struct llmir_quantized_row {
 /* Quantizes a row for an integer panel layout. A row may be cut anywhere between groups, so parts
  * can run on several threads.
  *   layout   PANEL_S4, PANEL_U4 or PANEL_S8
- *   group    32, 64 or 128
+ *   group    llmir_group_is_valid
  *   columns  a multiple of group
  *   values   [columns] */
 void llmir_rtn_quantize_row(uint32_t layout,

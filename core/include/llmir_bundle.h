@@ -161,7 +161,7 @@ typedef struct llmir_tensor_record {
     uint32_t shape[LLMIR_BUNDLE_MAX_RANK]; /* outermost first; unused dimensions are 1 */
     uint32_t rank;                         /* 1 .. LLMIR_BUNDLE_MAX_RANK */
     uint32_t layout;                       /* llmir_layout_t */
-    uint32_t group; /* columns that share a scale: 32, 64 or 128 (int layouts), else 0 */
+    uint32_t group; /* columns that share a scale: 32, 64, 128 or 256 (int layouts), else 0 */
     uint32_t reserved;
     llmir_bundle_range_t name; /* from the start of the section */
 } llmir_tensor_record_t;

@@ -310,10 +310,10 @@ static void test_kernel_linear_every_layout_and_token_count_same_bits(void** sta
     test_random_t random;
     test_random_init(&random, 1);
     for (uint32_t layout = LLMIR_LAYOUT_PANEL_F32; layout <= LLMIR_LAYOUT_PANEL_S8; layout++) {
-        for (uint32_t group = 32; group <= (layout >= LLMIR_LAYOUT_PANEL_S4 ? 128u : 32u);
-             group *= 2) {
+        for (uint32_t group = 32;
+             group <= (layout >= LLMIR_LAYOUT_PANEL_S4 ? LLMIR_MAX_GROUP : 32u); group *= 2) {
             for (uint32_t tokens = 1; tokens <= 17; tokens++) {
-                const llmir_linear_params_t params = plain_params(layout, group, 32, 256);
+                const llmir_linear_params_t params = plain_params(layout, group, 32, 512);
                 check_case(&random, &params, tokens, tokens <= 3);
             }
         }
@@ -400,8 +400,9 @@ static void test_kernel_linear_wide_activations_are_16_bits(void** state) {
     test_random_t random;
     test_random_init(&random, 8);
     for (uint32_t layout = LLMIR_LAYOUT_PANEL_S4; layout <= LLMIR_LAYOUT_PANEL_S8; layout++) {
-        for (uint32_t group = 32; group <= 128; group *= 2) {
-            llmir_linear_params_t params = plain_params(layout, group, 40, 384);
+        for (uint32_t group = 32; group <= LLMIR_MAX_GROUP; group *= 2) {
+            llmir_linear_params_t params =
+                plain_params(layout, group, 40, group <= 128 ? 384 : 512);
             params.flags = LLMIR_LINEAR_WIDE;
             for (uint32_t tokens = 1; tokens <= 17; tokens++) {
                 check_case(&random, &params, tokens, tokens <= 2);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "quant/activation.h"
+#include "quant/quant_layout.h"
 #include "tests/support/kernels/kernel_fixture.h"
 
 #define ROWS 11u
@@ -137,7 +138,7 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
     (void)state;
     static norm_fixture_t f;
     static norm_fixture_t expected[2];
-    static const uint32_t dims[] = {576, 2304, 128, 1, 8, 100};
+    static const uint32_t dims[] = {576, 2304, 512, 1, 8, 100};
     test_random_t random;
     test_random_init(&random, 31);
     fixture_fill(&f, &random);
@@ -145,15 +146,15 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
     const uint32_t count = test_kernel_levels(&levels);
     for (uint32_t d = 0; d < sizeof dims / sizeof *dims; ++d) {
         for (uint32_t flags = 0; flags < 16; ++flags) {
-            for (uint32_t mode = 0; mode < 8; ++mode) {
-                const uint32_t group = 32u << mode / 2u; /* 256: f32 output */
+            for (uint32_t mode = 0; mode < 10; ++mode) {
+                const uint32_t group = 32u << mode / 2u; /* 512: f32 output */
                 const llmir_norm_params_t p = {
                     .dim = dims[d],
                     .flags = flags,
                     .epsilon = 1e-5f,
                     .delta_epsilon = 1e-6f,
-                    .out_format = group <= 128 ? LLMIR_ROW_Q8 : LLMIR_ROW_F32,
-                    .group = group <= 128 ? group : 0,
+                    .out_format = group <= LLMIR_MAX_GROUP ? LLMIR_ROW_Q8 : LLMIR_ROW_F32,
+                    .group = group <= LLMIR_MAX_GROUP ? group : 0,
                     .gather = mode % 2u,
                 };
                 if (p.group ? p.dim % p.group != 0 : (flags & LLMIR_NORM_WIDE) != 0) {
@@ -231,7 +232,7 @@ static void test_quantize_gives_the_bits_of_the_formula(void** state) {
         small = levels[l].is_flushed ? -60 : small;
     }
     for (uint32_t round = 0; round < 60; ++round) {
-        const uint32_t group = 32u << round % 3u;
+        const uint32_t group = 32u << round % 4u;
         const llmir_quantize_params_t p = {.dim = group * (1u + round % 5u),
                                            .group = group,
                                            .extent = round % 2u,

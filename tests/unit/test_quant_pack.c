@@ -8,7 +8,7 @@
 #include "tests/support/test_random.h"
 
 #define ROWS 37u /* two panels and a part of the third */
-#define COLUMNS 256u
+#define COLUMNS 512u
 
 typedef struct packed_row {
     int8_t q[COLUMNS];
@@ -76,7 +76,7 @@ static void test_quant_pack_integer_rows_in_any_order_are_read_back(void** state
     packed_row_t* rows = calloc(ROWS, sizeof *rows);
     assert_non_null(rows);
     for (uint32_t layout = LLMIR_LAYOUT_PANEL_S4; layout <= LLMIR_LAYOUT_PANEL_S8; layout++) {
-        for (uint32_t group = 32; group <= 128; group *= 2) {
+        for (uint32_t group = 32; group <= LLMIR_MAX_GROUP; group *= 2) {
             llmir_matrix_t matrix = make_matrix(layout, group);
             for (uint32_t i = 0; i < ROWS; i++) {
                 const uint32_t r = i * 5 % ROWS;

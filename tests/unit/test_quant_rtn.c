@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "quant/quant_layout.h"
 #include "quant/quant_rtn.h"
 #include "tests/support/test.h"
 #include "tests/support/test_random.h"
 
-#define COLUMNS 256u
+#define COLUMNS 512u
 
 typedef struct quantized {
     int8_t q[COLUMNS];
@@ -91,7 +92,7 @@ static void test_quant_rtn_four_bits_lose_less_than_plain_rounding(void** state)
     test_random_t random;
     test_random_init(&random, 1);
     for (uint32_t layout = LLMIR_LAYOUT_PANEL_S4; layout <= LLMIR_LAYOUT_PANEL_U4; layout++) {
-        for (uint32_t group = 32; group <= 128; group *= 2) {
+        for (uint32_t group = 32; group <= LLMIR_MAX_GROUP; group *= 2) {
             double searched = 0.0;
             double plain = 0.0;
             for (int round = 0; round < 50; round++) {
@@ -119,7 +120,7 @@ static void test_quant_rtn_eight_bits_stay_within_half_a_step(void** state) {
     (void)state;
     test_random_t random;
     test_random_init(&random, 2);
-    for (uint32_t group = 32; group <= 128; group *= 2) {
+    for (uint32_t group = 32; group <= LLMIR_MAX_GROUP; group *= 2) {
         float values[COLUMNS];
         quantized_t row;
         test_random_fill_f32(&random, values, COLUMNS, -3.0f, 3.0f);

@@ -81,8 +81,8 @@ Error WeightPacker::checkRecipe(const TensorRecipe &recipe) const {
   const bool isInteger = llmir_layout_is_integer(recipe.layout);
   if (recipe.layout < LLMIR_LAYOUT_F32 || recipe.layout > LLMIR_LAYOUT_PANEL_S8)
     return recipeError(recipe, "layout " + Twine(recipe.layout) + " is unknown");
-  if (isInteger && recipe.group != 32 && recipe.group != 64 && recipe.group != 128)
-    return recipeError(recipe, "group " + Twine(recipe.group) + ", expected 32, 64 or 128");
+  if (isInteger && !llmir_group_is_valid(recipe.group))
+    return recipeError(recipe, "group " + Twine(recipe.group) + ", expected " LLMIR_GROUPS);
   if (!isInteger && recipe.group != 0)
     return recipeError(recipe, "group " + Twine(recipe.group) + ", expected 0 for a float layout");
   if (isInteger && recipe.columns() % recipe.group != 0)

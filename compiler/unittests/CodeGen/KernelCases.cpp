@@ -234,7 +234,7 @@ void Builder::addRowKernels() {
         add(std::move(norm));
       }
 
-  for (uint32_t group : {32u, 64u}) {
+  for (uint32_t group : {32u, 64u, LLMIR_MAX_GROUP}) {
     auto quantize = makeCase("quantize group " + std::to_string(group), LLMIR_KERNEL_QUANTIZE,
                              llmir_quantize_params_t{1536, group, LLMIR_EXTENT_TOKENS, 0});
     setF32(quantize, 0, tokenCount, 1536);
@@ -264,6 +264,8 @@ void Builder::addLinear() {
       {1024, 576, 32, 0, LLMIR_GATE_NONE, LLMIR_EXTENT_OUTPUTS, 0, 30.0f},
       {576, 1536, 32, LLMIR_LINEAR_WIDE, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
       {64, 256, 64, LLMIR_LINEAR_WIDE, LLMIR_GATE_SILU, LLMIR_EXTENT_TOKENS, 0, 0.0f},
+      {72, 768, 256, LLMIR_LINEAR_ADD, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
+      {48, 512, 256, LLMIR_LINEAR_WIDE, LLMIR_GATE_GELU_TANH, LLMIR_EXTENT_TOKENS, 0, 0.0f},
   };
   for (uint32_t layout : {LLMIR_LAYOUT_PANEL_F32, LLMIR_LAYOUT_PANEL_F16, LLMIR_LAYOUT_PANEL_BF16,
                           LLMIR_LAYOUT_PANEL_S4, LLMIR_LAYOUT_PANEL_U4, LLMIR_LAYOUT_PANEL_S8})

@@ -413,7 +413,7 @@ void test_weights_wrong_recipes_are_told(void **) {
   TensorRecipe recipe = fixture.plain("w", LLMIR_LAYOUT_PANEL_S8, 64);
   assertContains(fixture.packError({recipe}), "tensor 'w': 96 columns, expected a multiple of 64");
   recipe.group = 48;
-  assertContains(fixture.packError({recipe}), "group 48, expected 32, 64 or 128");
+  assertContains(fixture.packError({recipe}), "group 48, expected 32, 64, 128 or 256");
   recipe.group = 32;
   recipe.parts[0].name = "x";
   assertContains(fixture.packError({recipe}), "part 'x' is not in the model");

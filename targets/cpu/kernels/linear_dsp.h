@@ -71,7 +71,7 @@ LLMIR_VEC int32_t dsp_nibbles(uint32_t word, const uint32_t* pairs, int32_t sum)
 }
 
 LLMIR_VEC void cortex_m_dots(linear_block_t* block) {
-    uint32_t pairs[128 / 2];
+    uint32_t pairs[LLMIR_MAX_GROUP / 2];
     const int is_bytes = block->layout == LLMIR_LAYOUT_PANEL_S8;
     const uint32_t words = is_bytes ? block->group / 4 : block->group / 8; /* of a row */
     dsp_make_pairs(block, pairs);

@@ -6,8 +6,7 @@
 
 #include "targets/cpu/kernels/linear_pass.h"
 
-#define NEON_MAX_GROUP 128u
-#define NEON_SCRATCH_BYTES (NEON_MAX_GROUP * LLMIR_PANEL_ROWS)
+#define NEON_SCRATCH_BYTES (LLMIR_MAX_GROUP * LLMIR_PANEL_ROWS)
 
 /* Scales of 16 rows; minima for U4. */
 typedef struct neon_scales {

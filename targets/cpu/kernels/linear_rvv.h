@@ -23,13 +23,12 @@
 
 #include "targets/cpu/kernels/linear_pass.h"
 
-#define RVV_MAX_GROUP 128u
 #define RVV_LANES 4u
 #define RVV_ROWS ((size_t)LLMIR_PANEL_ROWS) /* lanes of every operation */
 
 /* A group of the panel for many tokens. */
 typedef struct rvv_scratch {
-    int8_t q[RVV_MAX_GROUP * LLMIR_PANEL_ROWS];
+    int8_t q[LLMIR_MAX_GROUP * LLMIR_PANEL_ROWS];
     float d[LLMIR_PANEL_ROWS];
     float m[LLMIR_PANEL_ROWS];
 } rvv_scratch_t;

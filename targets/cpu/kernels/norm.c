@@ -2,6 +2,7 @@
  *
  * Two passes over a row. The first makes the new x, stores it and sums its squares in 16 lanes; the
  * second scales. With `gather` x is not stored, so the second pass makes it again. */
+#include "quant/quant_layout.h"
 #include "targets/cpu/kernels/kernel.h"
 #include "targets/cpu/kernels/q8_rows.h"
 #include "targets/cpu/kernels/rms.h"
@@ -69,7 +70,7 @@ LLMIR_OUTLINE void norm_store_q8(const norm_row_t* row,
                                  int wide) {
     const uint32_t group_count = row->dim / group;
     const llmir_q8_row_t q8 = llmir_q8_row(out, wide ? 2 * row->dim : row->dim, group);
-    float values[LLMIR_Q8_MAX_GROUP];
+    float values[LLMIR_MAX_GROUP];
     for (uint32_t g = 0; g < group_count; ++g) {
         for (uint32_t i = 0; i < group; i += LLMIR_LANES) {
             v16_store(values + i, norm_output(row, weight, v16_set1(inverse), g * group + i));

@@ -88,8 +88,8 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, E
     return emitError() << "a buffer has from 1 to " << kMaxColumns << " columns, found " << columns;
   if (format == Format::F32 && group != 0)
     return emitError() << "f32 rows have no groups";
-  if (format == Format::Q8 && group != 32 && group != 64 && group != 128)
-    return emitError() << "quantized rows have groups of 32, 64 or 128 columns, found " << group;
+  if (format == Format::Q8 && !llmir_group_is_valid(static_cast<uint64_t>(group)))
+    return emitError() << "quantized rows have groups of " LLMIR_GROUPS " columns, found " << group;
   if (format == Format::Q8 && columns % group != 0)
     return emitError() << columns << " columns are no multiple of the group of " << group;
   return success();

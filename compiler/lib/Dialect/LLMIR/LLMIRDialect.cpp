@@ -1,6 +1,7 @@
 //===- LLMIRDialect.cpp - Types, attributes and registration of the llmir dialect -------------===//
 
 #include "llmir/Dialect/LLMIR/LLMIRDialect.h"
+#include "quant/quant_layout.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -48,8 +49,6 @@ void LLMIRDialect::initialize() {
 // Types and attributes
 //===-----------------------------------------------------------------------------------------===//
 
-static bool isGroup(int64_t group) { return group == 32 || group == 64 || group == 128; }
-
 LogicalResult QTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
                                   ArrayRef<int64_t> shape, Layout layout, int64_t group) {
   if (shape.empty() || shape.size() > 3)
@@ -61,9 +60,9 @@ LogicalResult QTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (isPanel && shape.size() < 2)
     return emitError() << "layout " << stringifyLayout(layout) << " is for matrices";
   if (layout >= Layout::PanelS4 && layout <= Layout::PanelS8) {
-    if (!isGroup(group))
+    if (!llmir_group_is_valid(static_cast<uint64_t>(group)))
       return emitError() << "layout " << stringifyLayout(layout)
-                         << " has groups of 32, 64 or 128 columns, found " << group;
+                         << " has groups of " LLMIR_GROUPS " columns, found " << group;
     if (shape.back() % group != 0)
       return emitError() << shape.back() << " columns are no multiple of the group of " << group;
   } else if (group != 0) {
@@ -74,8 +73,8 @@ LogicalResult QTensorType::verify(function_ref<InFlightDiagnostic()> emitError,
 
 LogicalResult Q8RowsType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t columns,
                                  int64_t group, bool) {
-  if (!isGroup(group))
-    return emitError() << "groups of quantized rows are 32, 64 or 128 columns, found " << group;
+  if (!llmir_group_is_valid(static_cast<uint64_t>(group)))
+    return emitError() << "groups of quantized rows are " LLMIR_GROUPS " columns, found " << group;
   if (columns <= 0 || columns % group != 0)
     return emitError() << columns << " columns are no multiple of the group of " << group;
   return success();

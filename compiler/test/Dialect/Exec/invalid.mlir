@@ -11,7 +11,7 @@ func.func private @f(!llmir_exec.buffer<tokens, f32, 64, 32>)
 
 // -----
 
-// expected-error@+1 {{quantized rows have groups of 32, 64 or 128 columns, found 0}}
+// expected-error@+1 {{quantized rows have groups of 32, 64, 128 or 256 columns, found 0}}
 func.func private @f(!llmir_exec.buffer<tokens, q8, 64>)
 
 // -----

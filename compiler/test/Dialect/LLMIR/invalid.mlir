@@ -16,7 +16,7 @@ func.func private @f(!llmir.qtensor<32, panel_f32>)
 
 // -----
 
-// expected-error@+1 {{layout panel_u4 has groups of 32, 64 or 128 columns, found 48}}
+// expected-error@+1 {{layout panel_u4 has groups of 32, 64, 128 or 256 columns, found 48}}
 func.func private @f(!llmir.qtensor<16x96, panel_u4, 48>)
 
 // -----
@@ -31,7 +31,7 @@ func.func private @f(!llmir.qtensor<16x96, q4_0, 32>)
 
 // -----
 
-// expected-error@+1 {{groups of quantized rows are 32, 64 or 128 columns, found 16}}
+// expected-error@+1 {{groups of quantized rows are 32, 64, 128 or 256 columns, found 16}}
 func.func private @f(!llmir.q8_rows<64, 16>)
 
 // -----

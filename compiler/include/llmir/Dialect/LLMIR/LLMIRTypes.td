@@ -18,7 +18,7 @@ def LLMIR_QTensor : LLMIR_Type<"QTensor", "qtensor"> {
     others are encodings of source files and only stand for weights that are not yet packed.
 
     Rules: rank 1 to 3, dimensions positive; vectors are `f32`, `f16` or in a source encoding; `panel_s4`,
-    `panel_u4` and `panel_s8` have a group of 32, 64 or 128 that divides the columns; other layouts have none.
+    `panel_u4` and `panel_s8` have a group of 32, 64, 128 or 256 that divides the columns; other layouts have none.
 
     Example:
 
@@ -54,7 +54,7 @@ def LLMIR_Q8Rows : LLMIR_Type<"Q8Rows", "q8_rows"> {
   let summary = "activations quantized to int8";
   let description = [{
     Rows of quantized activations, one per token: int8 values, and per group of columns a scale and
-    the sum of the values (`quant/activation.h`). `<columns, group>`; the group is 32, 64 or 128 and
+    the sum of the values (`quant/activation.h`). `<columns, group>`; the group is 32, 64, 128 or 256 and
     divides the columns. `wide` rows hold every value as a high and a low int8 under one scale: 16 bits.
 
     Example:
