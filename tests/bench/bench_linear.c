@@ -241,6 +241,9 @@ int main(int argc, char** argv) {
                                              {LLMIR_LAYOUT_PANEL_S4, 128, "S4, groups of 128"},
                                              {LLMIR_LAYOUT_PANEL_U4, 128, "U4, groups of 128"},
                                              {LLMIR_LAYOUT_PANEL_S8, 128, "S8, groups of 128"},
+                                             {LLMIR_LAYOUT_PANEL_S4, 256, "S4, groups of 256"},
+                                             {LLMIR_LAYOUT_PANEL_U4, 256, "U4, groups of 256"},
+                                             {LLMIR_LAYOUT_PANEL_S8, 256, "S8, groups of 256"},
                                              {LLMIR_LAYOUT_PANEL_F16, 0, "F16"}};
     static const uint32_t shapes[][2] = {{576, 576},   {1536, 576},  {576, 1536}, {2048, 2048},
                                          {8192, 2048}, {2048, 8192}, {49152, 576}};

@@ -17,6 +17,7 @@ namespace {
 /// Tokens of the batches: a prompt of seven behind 20 cached tokens, and one token of decoding
 /// behind 40.
 constexpr uint32_t tokenCount = 8, promptTokens = 7, promptStart = 20, decodePosition = 40;
+constexpr uint32_t longPromptTokens = 18; ///< of matrix products that take many tokens at a time
 constexpr uint32_t pageTokens = 16, pagesPerSequence = 4, vocab = 64;
 /// Bytes of a page in front of the layer.
 constexpr uint32_t kvOffset = 128;
@@ -178,18 +179,18 @@ private:
     }
   }
 
-  void add(KernelCase target) {
-    target.batch.token_count = tokenCount;
+  void add(KernelCase target, uint32_t prompt = promptTokens) {
+    target.batch.token_count = prompt + 1;
     target.batch.sequence_count = 2;
     target.batch.output_count = 2;
     target.batch.page_tokens = pageTokens;
-    for (uint32_t i = 0; i < tokenCount; ++i) {
-      bool isPrompt = i < promptTokens;
+    for (uint32_t i = 0; i < prompt + 1; ++i) {
+      bool isPrompt = i < prompt;
       target.tokens.push_back(static_cast<int32_t>(random.next() % vocab));
       target.positions.push_back(static_cast<int32_t>(isPrompt ? promptStart + i : decodePosition));
       target.sequences.push_back(isPrompt ? 0 : 1);
     }
-    target.outputRows = {promptTokens - 1, tokenCount - 1};
+    target.outputRows = {prompt - 1, prompt};
     for (uint32_t i = 0; i < 2 * pagesPerSequence; ++i) // interleaved: pages are not in order
       target.pageTable.push_back(i % 2 == 0 ? i / 2 : pagesPerSequence + i / 2);
     cases.push_back(std::move(target));
@@ -254,18 +255,22 @@ void Builder::addLinear() {
   struct Shape {
     uint32_t rows, columns, group, flags, gate, extent, outColumn;
     float softCap;
+    uint32_t prompt = promptTokens;
   };
   const Shape shapes[] = {
       {960, 576, 32, 0, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
       {576, 1536, 64, LLMIR_LINEAR_ADD, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
-      {200, 576, 32, LLMIR_LINEAR_BIAS, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 32, 0.0f},
+      {200, 576, 32, LLMIR_LINEAR_BIAS, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 32, 0.0f,
+       longPromptTokens},
       {1536, 576, 32, 0, LLMIR_GATE_SILU, LLMIR_EXTENT_TOKENS, 0, 0.0f},
-      {256, 640, 128, 0, LLMIR_GATE_GELU_TANH, LLMIR_EXTENT_TOKENS, 0, 0.0f},
+      {256, 640, 128, 0, LLMIR_GATE_GELU_TANH, LLMIR_EXTENT_TOKENS, 0, 0.0f, longPromptTokens},
       {1024, 576, 32, 0, LLMIR_GATE_NONE, LLMIR_EXTENT_OUTPUTS, 0, 30.0f},
       {576, 1536, 32, LLMIR_LINEAR_WIDE, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
       {64, 256, 64, LLMIR_LINEAR_WIDE, LLMIR_GATE_SILU, LLMIR_EXTENT_TOKENS, 0, 0.0f},
-      {72, 768, 256, LLMIR_LINEAR_ADD, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f},
-      {48, 512, 256, LLMIR_LINEAR_WIDE, LLMIR_GATE_GELU_TANH, LLMIR_EXTENT_TOKENS, 0, 0.0f},
+      {72, 768, 256, LLMIR_LINEAR_ADD, LLMIR_GATE_NONE, LLMIR_EXTENT_TOKENS, 0, 0.0f,
+       longPromptTokens},
+      {48, 512, 256, LLMIR_LINEAR_WIDE, LLMIR_GATE_GELU_TANH, LLMIR_EXTENT_TOKENS, 0, 0.0f,
+       longPromptTokens},
   };
   for (uint32_t layout : {LLMIR_LAYOUT_PANEL_F32, LLMIR_LAYOUT_PANEL_F16, LLMIR_LAYOUT_PANEL_BF16,
                           LLMIR_LAYOUT_PANEL_S4, LLMIR_LAYOUT_PANEL_U4, LLMIR_LAYOUT_PANEL_S8})
@@ -276,23 +281,23 @@ void Builder::addLinear() {
       bool isWide = shape.flags & LLMIR_LINEAR_WIDE;
       if (isWide && !isInteger)
         continue;
-      uint32_t stride = (shape.outColumn + shape.rows + 15) / 16 * 16;
+      uint32_t stride = (shape.outColumn + shape.rows + 15) / 16 * 16, tokens = shape.prompt + 1;
       auto linear = makeCase(
           "linear layout " + std::to_string(layout) + " rows " + std::to_string(shape.rows),
           LLMIR_KERNEL_LINEAR,
           llmir_linear_params_t{shape.rows, shape.columns, layout, group, shape.flags, shape.gate,
                                 shape.extent, shape.outColumn, stride, shape.softCap});
       if (isInteger)
-        setQ8(linear, 0, tokenCount, isWide ? 2 * shape.columns : shape.columns, group);
+        setQ8(linear, 0, tokens, isWide ? 2 * shape.columns : shape.columns, group);
       if (isInteger && isWide)
         widenSums(linear.operands[0], linear.rowBytes[0], shape.columns, group);
       if (!isInteger)
-        setF32(linear, 0, tokenCount, shape.columns);
+        setF32(linear, 0, tokens, shape.columns);
       uint32_t weightRows = isGated ? 2 * ((shape.rows + 15) / 16 * 16) : shape.rows;
       setWeights(linear, 1, layout, group, weightRows, shape.columns);
       setTensorF32(linear, 2, (shape.rows + 15) / 16 * 16);
-      setF32(linear, 3, tokenCount, stride);
-      add(std::move(linear));
+      setF32(linear, 3, tokens, stride);
+      add(std::move(linear), shape.prompt);
     }
 }
 
