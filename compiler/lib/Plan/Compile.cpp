@@ -136,6 +136,7 @@ ProgramSummary summarize(mlir::ModuleOp module, exec::ProgramOp program) {
 void buildPipeline(mlir::PassManager &manager, const CompileOptions &options) {
   mlir::llmir::LlmirPipelineOptions pipeline;
   pipeline.policy = policyName(options.weights);
+  pipeline.group = options.group;
   pipeline.activations = options.activations;
   pipeline.pageTokens = options.pageTokens;
   mlir::llmir::buildLlmirPipeline(manager, pipeline);

@@ -2,6 +2,7 @@
 
 #include "WeightUses.h"
 #include "llmir/Transforms/Passes.h"
+#include "quant/quant_layout.h"
 
 #include "llvm/ADT/StringSwitch.h"
 
@@ -13,8 +14,9 @@ namespace mlir::llmir {
 using namespace mlir;
 using namespace mlir::llmir;
 
-/// Columns that share a scale in integer layouts made here: the group of all sources with one.
-static constexpr int64_t kGroup = 32;
+/// Columns that share a scale in every source that is taken over value by value, and the smallest
+/// group that there is.
+static constexpr int64_t kSmallestGroup = LLMIR_CHUNK_COLUMNS;
 
 namespace {
 
@@ -36,6 +38,8 @@ struct ChooseWeightLayouts : llmir::impl::ChooseWeightLayoutsPassBase<ChooseWeig
                                  << "'; known are keep, q4, q8, f16, f32";
       return signalPassFailure();
     }
+    if (failed(checkGroup(*chosen)))
+      return signalPassFailure();
     WeightUses uses(getOperation());
     for (auto tensor : getOperation().getOps<TensorOp>()) {
       QTensorType type = tensor.getTensorType();
@@ -46,6 +50,18 @@ struct ChooseWeightLayouts : llmir::impl::ChooseWeightLayoutsPassBase<ChooseWeig
   }
 
 private:
+  /// Other policies make no groups of their own, so one that is asked for must not get lost.
+  LogicalResult checkGroup(Policy chosen) {
+    const int64_t columns = group;
+    if (!llmir_group_is_valid(static_cast<uint64_t>(columns)))
+      return getOperation().emitError() << "groups are " LLMIR_GROUPS " columns, found " << columns;
+    if (columns != kSmallestGroup && chosen != Policy::Q4 && chosen != Policy::Q8)
+      return getOperation().emitError()
+             << "groups of " << columns << " columns need the policy q4 or q8, found '" << policy
+             << "'";
+    return success();
+  }
+
   /// The layout that the policy asks for, whatever the shape.
   static Layout wanted(TensorOp tensor, WeightUses &uses, Policy policy) {
     QTensorType type = tensor.getTensorType();
@@ -88,18 +104,26 @@ private:
     });
   }
 
+  /// The largest group up to the one asked for that divides the columns; 0: none does.
+  int64_t groupFor(int64_t columns) const {
+    for (int64_t size = group; size >= kSmallestGroup; size /= 2)
+      if (columns % size == 0)
+        return size;
+    return 0;
+  }
+
   /// Falls back to float panels where groups do not fit into the columns.
-  static void assign(TensorOp tensor, WeightUses &uses, Layout layout) {
+  void assign(TensorOp tensor, WeightUses &uses, Layout layout) {
     QTensorType type = tensor.getTensorType();
     bool integer = layout >= Layout::PanelS4 && layout <= Layout::PanelS8;
-    if (integer && type.getColumns() % kGroup != 0) {
+    int64_t size = integer ? groupFor(type.getColumns()) : 0;
+    if (integer && size == 0) {
       layout = type.getLayout() == Layout::F32 ? Layout::PanelF32 : Layout::PanelF16;
-      integer = false;
       tensor.emitRemark() << "'" << tensor.getSymName() << "': " << type.getColumns()
-                          << " columns are no multiple of " << kGroup << ", packed as "
+                          << " columns are no multiple of " << kSmallestGroup << ", packed as "
                           << stringifyLayout(layout);
     }
-    uses.setType(tensor, type.withLayout(layout, integer ? kGroup : 0));
+    uses.setType(tensor, type.withLayout(layout, size));
   }
 };
 

@@ -11,7 +11,7 @@ using namespace mlir;
 void llmir::buildLlmirPipeline(OpPassManager &manager, const LlmirPipelineOptions &options) {
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
-  manager.addPass(createChooseWeightLayoutsPass({options.policy}));
+  manager.addPass(createChooseWeightLayoutsPass({options.policy, options.group}));
   manager.addPass(createPermuteRopeRowsPass());
   manager.addPass(createMergeQkvPass());
   manager.addPass(createMergeGateUpPass());

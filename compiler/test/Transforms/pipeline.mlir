@@ -1,4 +1,5 @@
-// RUN: llmir-opt %s --llmir-pipeline 2>/dev/null | FileCheck %s
+// RUN: llmir-opt %s --llmir-pipeline 2>/dev/null | FileCheck %s --check-prefixes=CHECK,KEEP
+// RUN: llmir-opt %s --llmir-pipeline='policy=q8 group=256' 2>/dev/null | FileCheck %s --check-prefixes=CHECK,GROUP
 // RUN: llmir-opt %s --llmir-pipeline=policy=f32 2>/dev/null | FileCheck %s --check-prefix=FLOAT
 // RUN: llmir-opt %s --llmir-pipeline='page-tokens=16' 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
@@ -8,9 +9,16 @@
 
 // REMARK: remark: activations:
 
-// CHECK: llmir.tensor @token_embd.weight : !llmir.qtensor<512x64, panel_s8, 32>
-// CHECK: llmir.tensor @blk.0.attn_qkv.weight : !llmir.qtensor<96x64, panel_u4, 32> concat_rows [#llmir.part<"blk.0.attn_q.weight", 64, rope 16 of 16>, #llmir.part<"blk.0.attn_k.weight", 16, rope 16 of 16>, #llmir.part<"blk.0.attn_v.weight", 16>]
-// CHECK: llmir.tensor @blk.0.ffn_gate_up.weight : !llmir.qtensor<192x64, panel_u4, 32> interleave_panels
+// KEEP: llmir.tensor @token_embd.weight : !llmir.qtensor<512x64, panel_s8, 32>
+// KEEP: llmir.tensor @blk.0.attn_qkv.weight : !llmir.qtensor<96x64, panel_u4, 32> concat_rows [#llmir.part<"blk.0.attn_q.weight", 64, rope 16 of 16>, #llmir.part<"blk.0.attn_k.weight", 16, rope 16 of 16>, #llmir.part<"blk.0.attn_v.weight", 16>]
+// KEEP: llmir.tensor @blk.0.ffn_gate_up.weight : !llmir.qtensor<192x64, panel_u4, 32> interleave_panels
+
+// Other groups merge as well, and one quantized row is enough for all that read it: the dispatches stay.
+// GROUP: llmir.tensor @token_embd.weight : !llmir.qtensor<512x64, panel_s8, 64>
+// GROUP: llmir.tensor @blk.0.attn_qkv.weight : !llmir.qtensor<96x64, panel_s8, 64> concat_rows
+// GROUP: llmir.tensor @blk.0.ffn_gate_up.weight : !llmir.qtensor<192x64, panel_s8, 64> interleave_panels
+// GROUP: llmir.tensor @blk.0.ffn_down.weight : !llmir.qtensor<64x96, panel_s8, 32>
+
 // CHECK: llmir_exec.program @forward page_tokens 16 chunk_tokens 128 slots
 // CHECK: llmir_exec.dispatch %embed(
 // CHECK-NEXT: llmir_exec.dispatch %rope_table{{.*}}(

@@ -7,6 +7,7 @@
 #include "Options.h"
 
 #include "llmir/Plan/PlanBuilder.h"
+#include "quant/quant_layout.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -208,13 +209,22 @@ Error parseTokens(StringRef name, StringRef value, uint32_t most, uint32_t &toke
   return Error::success();
 }
 
+Error parseGroup(StringRef value, uint32_t &group) {
+  if (value.getAsInteger(10, group) || !llmir_group_is_valid(group))
+    return usageError(
+        "option '--group': '" + value +
+        "' is not a number of columns that may share a scale, expected " LLMIR_GROUPS);
+  return Error::success();
+}
+
 Error parseValueOption(Arguments &arguments, Options &options,
                        std::optional<std::vector<const CpuLevel *>> &levels) {
   StringRef name = arguments.name();
   std::string value;
-  const StringRef known[] = {
-      "-o",     "--output",     "--quantize",      "--activations", "--target", "--context",
-      "--emit", "--dump-after", "--chat-template", "--object-for",  "--chunk",  "--ptxas"};
+  const StringRef known[] = {"-o",           "--output",        "--quantize",   "--activations",
+                             "--target",     "--context",       "--group",      "--emit",
+                             "--dump-after", "--chat-template", "--object-for", "--chunk",
+                             "--ptxas"};
   if (!is_contained(known, name))
     return usageError("unknown option '" + arguments.text() + "'");
   if (Error error = arguments.value(value))
@@ -232,6 +242,8 @@ Error parseValueOption(Arguments &arguments, Options &options,
     const SmallVector<StringRef> known = {"keep", "q4", "q8", "f16", "f32"};
     options.quantize = value;
     return oneOf(name, value, known);
+  } else if (name == "--group") {
+    return parseGroup(value, options.group);
   } else if (name == "--activations") {
     const SmallVector<StringRef> known = {"mixed", "int8", "int16"};
     options.activations = value;
@@ -262,11 +274,24 @@ Error checkObject(Options &options) {
   return Error::success();
 }
 
+/// Other kinds make no groups: those of integer weights that are kept are their encoding's.
+Error checkGroup(Options &options) {
+  const bool makesGroups = options.quantize == "q4" || options.quantize == "q8";
+  if (options.group != 0 && !makesGroups)
+    return usageError("option '--group' is for '--quantize q4' and '--quantize q8', found '" +
+                      options.quantize + "'");
+  if (options.group == 0 && makesGroups)
+    options.group = CompileOptions().group;
+  return Error::success();
+}
+
 Error checkComplete(Options &options) {
   if (options.help || options.version)
     return Error::success();
   if (options.model.empty())
     return usageError("no model given");
+  if (Error error = checkGroup(options))
+    return error;
   const bool isText = options.emit == Emit::Plan || options.emit == Emit::Mlir;
   if (options.output.empty()) {
     if (!isText)
@@ -344,6 +369,9 @@ std::string usageText() {
          "  -o, --output FILE         what to write\n"
          "  --quantize KIND           keep (default): integer weights as they are; q4, q8, f16, "
          "f32\n"
+         "  --group N                 columns that share a scale with q4 and q8: 32 (default), 64, "
+         "128 or 256;\n"
+         "                            where it does not divide a matrix, the next smaller\n"
          "  --activations KIND        inputs of products with integer weights: mixed (default), "
          "int8 "
          "(fastest), int16\n"

@@ -21,6 +21,7 @@ struct Options {
   std::string model;  ///< the file to compile
   std::string output; ///< "-": standard output (text only)
   std::string quantize = "keep";
+  uint32_t group = 0; ///< most columns that share a scale; 0: --quantize makes no groups
   std::string activations = "mixed";
   std::vector<const CpuLevel *> levels;    ///< levels that get code, weakest first
   std::vector<const GpuLevel *> gpuLevels; ///< the same of GPUs

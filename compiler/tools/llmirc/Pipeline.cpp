@@ -82,6 +82,8 @@ CompileOptions Compilation::compileOptions() {
                        .Case("f16", WeightPolicy::F16)
                        .Case("f32", WeightPolicy::F32)
                        .Default(WeightPolicy::Keep);
+  if (options.group != 0)
+    result.group = options.group;
   result.activations = options.activations;
   result.contextCount = options.contextCount;
   if (options.chunkTokens != 0)

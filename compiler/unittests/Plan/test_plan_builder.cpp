@@ -35,10 +35,15 @@ CompiledProgram compile(const ImportedModel &model, const CompileOptions &option
   return std::move(*program);
 }
 
-std::string errorOf(const ImportedModel &model) {
+std::string errorOf(const ImportedModel &model, const CompileOptions &options = {}) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  auto program = compileToProgram(context, model, {});
+  auto program = compileToProgram(context, model, options);
   return program ? "no error" : llvm::toString(program.takeError());
+}
+
+void assertContains(const std::string &text, const char *part) {
+  if (text.find(part) == std::string::npos)
+    fail_msg("'%s' lacks '%s'", text.c_str(), part);
 }
 
 /// Opens the plan as the runtime does; there are shapes but no weights behind the tensors.
@@ -133,6 +138,49 @@ void test_plan_odd_sizes_open(void **) {
   assert_int_equal(find(program, "blk.0.ffn_gate_up.weight")->rows(), 2 * 64);
   assert_int_equal(find(program, "blk.0.ffn_down.weight")->layout, LLMIR_LAYOUT_PANEL_F16);
   assert_int_equal(find(program, "blk.0.attn_qkv.weight")->layout, LLMIR_LAYOUT_PANEL_S8);
+}
+
+/// A model with rows of 64 columns, and of 512 in front of the product `down`.
+ImportedModel makeWideModel(const char *architecture) {
+  ImportedModel model = makeToyModel(architecture);
+  model.config.ffnCount = 512;
+  for (auto &[name, tensor] : model.tensors)
+    for (int64_t &extent : tensor.shape)
+      extent = extent == 96 ? 512 : extent;
+  return model;
+}
+
+void test_plan_groups_follow_the_columns(void **) {
+  for (const char *name : architectureNames)
+    for (WeightPolicy policy : {WeightPolicy::Q4, WeightPolicy::Q8}) {
+      CompileOptions options;
+      options.weights = policy;
+      const uint32_t dispatches = compile(makeWideModel(name), options).summary.dispatches;
+      for (uint32_t group : {32u, 64u, 128u, 256u}) {
+        options.group = group;
+        CompiledProgram program = compile(makeWideModel(name), options);
+        assertOpens(program, 320);
+        assert_int_equal(find(program, "blk.1.ffn_down.weight")->group, group);
+        for (const char *narrow :
+             {"token_embd.weight", "blk.0.attn_qkv.weight", "blk.0.ffn_gate_up.weight"})
+          assert_int_equal(find(program, narrow)->group, std::min(group, 64u));
+        // All that read a value read the same quantized rows of it.
+        assert_int_equal(program.summary.dispatches, dispatches);
+      }
+    }
+}
+
+void test_plan_groups_of_kept_weights_are_their_own(void **) {
+  for (WeightPolicy policy : {WeightPolicy::Keep, WeightPolicy::F16, WeightPolicy::F32}) {
+    CompileOptions options;
+    options.weights = policy;
+    options.group = 64;
+    assertContains(errorOf(makeToyModel("llama"), options), "groups of 64 columns need");
+  }
+  CompileOptions options;
+  options.weights = WeightPolicy::Q8;
+  options.group = 512;
+  assertContains(errorOf(makeToyModel("llama"), options), "found 512");
 }
 
 void test_plan_equal_models_give_equal_bytes(void **) {
@@ -251,11 +299,6 @@ void test_rope_frequencies_of_window_layers_are_their_own(void **) {
   assertNear(frequencies(model, "rope_frequencies.window")[1], std::pow(1e4, -1 / 8.0));
 }
 
-void assertContains(const std::string &text, const char *part) {
-  if (text.find(part) == std::string::npos)
-    fail_msg("'%s' lacks '%s'", text.c_str(), part);
-}
-
 void test_build_unknown_architecture_lists_the_known(void **) {
   ImportedModel model = makeToyModel("llama");
   model.config.architecture = "mamba";
@@ -333,6 +376,8 @@ int main() {
       cmocka_unit_test(test_plan_every_source_type_opens),
       cmocka_unit_test(test_plan_mixed_layouts_open),
       cmocka_unit_test(test_plan_odd_sizes_open),
+      cmocka_unit_test(test_plan_groups_follow_the_columns),
+      cmocka_unit_test(test_plan_groups_of_kept_weights_are_their_own),
       cmocka_unit_test(test_plan_equal_models_give_equal_bytes),
       cmocka_unit_test(test_plan_output_matrix_is_used),
       cmocka_unit_test(test_recipes_llama_permutes_queries_and_keys),

@@ -224,34 +224,42 @@ void test_weights_q4_k_keeps_its_integers(void **) {
   assert_true(fixture.conversions[0].relativeError < 1e-3); // two scales rounded to 11 bits
 }
 
+/// Packs a matrix and compares the loss that is reported with the one that readers find.
+void checkLoss(const SourceTypeInfo &info, uint32_t layout, uint32_t group) {
+  Fixture fixture;
+  if (info.type == SourceType::F32)
+    fixture.addFloats("w", {20, 256}, 7);
+  else
+    fixture.addTensor("w", info.type, {20, 256});
+  fixture.pack({fixture.plain("w", layout, group)});
+  const std::vector<float> expected = fixture.valuesOf("w");
+  const llmir_matrix_t matrix = fixture.matrix(0);
+  double error = 0, energy = 0;
+  for (uint32_t i = 0; i < expected.size(); ++i) {
+    const double difference =
+        double(llmir_matrix_value_at(&matrix, i / 256, i % 256)) - expected[i];
+    error += difference * difference;
+    energy += double(expected[i]) * expected[i];
+  }
+  const double found = fixture.conversions[0].relativeError;
+  const double wanted = std::sqrt(error / energy);
+  if (std::fabs(found - wanted) > 1e-9 + 1e-6 * wanted)
+    fail_msg("%s to %s: loss %g, expected %g", info.name, layoutName(layout, group).c_str(), found,
+             wanted);
+  const bool isFourBit = layout == LLMIR_LAYOUT_PANEL_S4 || layout == LLMIR_LAYOUT_PANEL_U4;
+  assert_true(wanted < (isFourBit ? 0.5 : 0.03)); // random blocks have wild scales
+}
+
 void test_weights_loss_is_what_readers_see(void **) {
   for (const SourceTypeInfo &info : knownSourceTypes())
     for (uint32_t layout = LLMIR_LAYOUT_F32; layout <= LLMIR_LAYOUT_PANEL_S8; ++layout) {
       if (info.blockElements == 1 && info.type != SourceType::F32)
         continue; // random halves have no scale that integers could follow
-      Fixture fixture;
-      if (info.type == SourceType::F32)
-        fixture.addFloats("w", {20, 256}, 7);
+      if (!llmir_layout_is_integer(layout))
+        checkLoss(info, layout, 0);
       else
-        fixture.addTensor("w", info.type, {20, 256});
-      const uint32_t group = llmir_layout_is_integer(layout) ? 64 : 0;
-      fixture.pack({fixture.plain("w", layout, group)});
-      const std::vector<float> expected = fixture.valuesOf("w");
-      const llmir_matrix_t matrix = fixture.matrix(0);
-      double error = 0, energy = 0;
-      for (uint32_t i = 0; i < expected.size(); ++i) {
-        const double difference =
-            double(llmir_matrix_value_at(&matrix, i / 256, i % 256)) - expected[i];
-        error += difference * difference;
-        energy += double(expected[i]) * expected[i];
-      }
-      const double found = fixture.conversions[0].relativeError;
-      const double wanted = std::sqrt(error / energy);
-      if (std::fabs(found - wanted) > 1e-9 + 1e-6 * wanted)
-        fail_msg("%s to %s: loss %g, expected %g", info.name, layoutName(layout, group).c_str(),
-                 found, wanted);
-      const bool isFourBit = layout == LLMIR_LAYOUT_PANEL_S4 || layout == LLMIR_LAYOUT_PANEL_U4;
-      assert_true(wanted < (isFourBit ? 0.5 : 0.03)); // random blocks have wild scales
+        for (uint32_t group : {64u, 128u, 256u})
+          checkLoss(info, layout, group);
     }
 }
 

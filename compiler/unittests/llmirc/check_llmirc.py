@@ -78,6 +78,15 @@ class Usage(TestCase):
     def test_unknown_quantization_lists_the_known(self):
         self.assert_fails(2, "keep, q4, q8, f16, f32", "m.gguf", "-o", self.out, "--quantize", "q5")
 
+    def test_group_lists_the_sizes_and_needs_a_kind_that_makes_groups(self):
+        for value in ("0", "48", "512", "-32", "many"):
+            self.assert_fails(2, f"'--group': '{value}' is not a number of columns that may share a scale, expected 32, 64, 128 or 256",
+                              "m.gguf", "-o", self.out, "--quantize", "q8", "--group", value)
+        for kind in ("", "keep", "f16", "f32"):
+            for value in ("32", "128"):
+                self.assert_fails(2, f"'--group' is for '--quantize q4' and '--quantize q8', found '{kind or 'keep'}'",
+                                  "m.gguf", "-o", self.out, "--group", value, *(("--quantize", kind) if kind else ()))
+
     def test_unknown_target_and_level_list_the_known(self):
         self.assert_fails(2, "known: cpu, vulkan, cuda, hip", "m.gguf", "-o", self.out, "--target", "tpu")
         self.assert_fails(2, "v2, v3, v4-vnni", "m.gguf", "-o", self.out, "--target", "cpu:v9")

@@ -39,6 +39,8 @@ enum class WeightPolicy {
 
 struct CompileOptions {
   WeightPolicy weights = WeightPolicy::Keep;
+  /// Most columns that share a scale with Q4 and Q8: 32, 64, 128 or 256.
+  uint32_t group = 32;
   std::string activations = "mixed"; ///< as the pass llmir-quantize-activations takes it
   int64_t contextCount = 0;          ///< positions to plan for, 0: what the model was trained for
   uint32_t chunkTokens = 256;        ///< largest T of one pass that the plan recommends

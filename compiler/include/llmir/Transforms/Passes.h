@@ -19,6 +19,8 @@ namespace mlir::llmir {
 struct LlmirPipelineOptions : PassPipelineOptions<LlmirPipelineOptions> {
   Option<std::string> policy{*this, "policy", llvm::cl::desc("keep, q4, q8, f16 or f32"),
                              llvm::cl::init("keep")};
+  Option<int64_t> group{*this, "group", llvm::cl::desc("columns that share a scale with q4 and q8"),
+                        llvm::cl::init(32)};
   Option<std::string> activations{*this, "activations", llvm::cl::desc("int8, int16 or mixed"),
                                   llvm::cl::init("mixed")};
   Option<int64_t> pageTokens{*this, "page-tokens", llvm::cl::desc("page size, 0: choose"),

@@ -14,8 +14,13 @@ def ChooseWeightLayoutsPass : Pass<"llmir-choose-weight-layouts", "::mlir::Modul
     Vectors become f32. Matrices follow `policy`:
 
     - `keep`: the layout that holds the source's values best: q4_0 panel_s4, q4_1 and q4_k panel_u4,
-      the other quantized encodings panel_s8, all in groups of 32; f32, f16 and bf16 panels of the same type;
+      the other quantized encodings panel_s8, all in groups of 32, as what is taken over value by value has
+      them; f32, f16 and bf16 panels of the same type;
     - `q4`: panel_u4 (q4_0: panel_s4), the output matrix panel_s8; `q8`: panel_s8; `f16`, `f32`: such panels.
+
+    With `q4` and `q8`, `group` columns share a scale: fewer bits a weight, and coarser steps. A matrix whose
+    columns it does not divide gets the next smaller group that does; all products of one input have the same
+    columns, so they have the same group and read the same quantized rows.
 
     A matrix whose columns are no multiple of 32 cannot have groups; it becomes panel_f16 (f32 stays
     panel_f32) with a remark.
@@ -27,7 +32,9 @@ def ChooseWeightLayoutsPass : Pass<"llmir-choose-weight-layouts", "::mlir::Modul
     ```
   }];
   let options = [Option<"policy", "policy", "std::string", "\"keep\"",
-                        "keep, q4, q8, f16 or f32">];
+                        "keep, q4, q8, f16 or f32">,
+                 Option<"group", "group", "int64_t", "32",
+                        "columns that share a scale with q4 and q8: 32, 64, 128 or 256">];
   let dependentDialects = ["::mlir::llmir::LLMIRDialect"];
 }
 
