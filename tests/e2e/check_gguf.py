@@ -112,6 +112,42 @@ class Policies(unittest.TestCase):
                         self.assertGreater(medians[-1], medians[-2])
 
 
+class Groups(unittest.TestCase):
+    """--group: columns that share a scale, in a whole model with code of its own."""
+
+    # Bounds as in Policies; inputs of 8 bits add to what q8 loses.
+    CASES = (("q8", 256, "s8", check_accuracy.INTEGER_BOUND), ("q4", 128, "u4", Policies.BOUNDS["q4"]))
+
+    def test_wider_groups_run_and_are_as_close_as_their_bits(self):
+        ids = [7 * i % 300 + 3 for i in range(64)]
+        source = make_tiny_gguf.write(e2e.WORK / "gguf-group.gguf", "llama3", "F32")
+        expected = reference.Reference(source).logits(ids)
+        for policy, group, layout, bound in self.CASES:
+            with self.subTest(policy=policy, group=group):
+                error = self.relative_error(self.compile(source, "cpu:none", policy), policy, 32, layout)
+                out = self.compile(source, check_accuracy.target_of("types", "integer"), policy, "--group", group)
+                self.assertGreater(self.relative_error(out, policy, group, layout), error)  # fewer scales lose more
+                label = f"llama3 F32 as {policy} group {group}"
+                values = check_accuracy.differences(expected, check_accuracy.dump(out, ids), ids)
+                check_accuracy.check_bound(label, values, bound)
+                check_accuracy.check_same_bits(label, out, ids, 64)
+
+    def compile(self, source, target, policy, *options):
+        return e2e.compile_model(source, e2e.WORK / "gguf-group.llmir", "--target", target, "--quantize", policy, *options)
+
+    def relative_error(self, bundle, policy, group, layout):
+        """What the layout loses, after a look at the group of every matrix and at what the report says."""
+        found = json.loads(e2e.run("llmir-inspect", bundle, "--json").stdout)
+        self.assertEqual((found["report"]["options"]["quantize"], found["report"]["options"]["group"]), (policy, group))
+        matrices = [t for t in found["tensors"] if len(t["shape"]) == 2]
+        self.assertEqual({t["layout"] for t in matrices}, {f"panel_{layout}", "panel_s8"})
+        self.assertEqual({t["group"] for t in matrices}, {group})
+        # Merged as with groups of 32.
+        self.assertLessEqual({"blk.0.attn_qkv.weight", "blk.0.ffn_gate_up.weight"}, {t["name"] for t in matrices})
+        name = f"{layout.upper()} group {group}"
+        return next(c for c in found["report"]["conversions"] if c["to"] == name)["relative_error"]
+
+
 class Unknown(unittest.TestCase):
     """Parts of a file that the front end does not know: the message names them and lists what it knows."""
 
