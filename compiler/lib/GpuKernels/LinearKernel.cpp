@@ -15,7 +15,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
-#include "Panels.h"
 
 extern "C" {
 #include "quant/activation.h"
@@ -247,6 +246,18 @@ void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const Line
 }
 
 } // namespace
+
+Vals sumChunks(KernelBuilder &k, const Panels &panels, uint32_t group, const Vals &zeros,
+               llvm::function_ref<void(Val first, uint32_t chunk, Vals &sums)> add) {
+  const uint32_t chunks = group / 32, atOnce = std::min(chunks, panels.isNibbles() ? 2u : 1u);
+  auto addSome = [&](Val first, Vals sums) {
+    for (uint32_t chunk = 0; chunk < atOnce; ++chunk)
+      add(first, chunk, sums);
+    return sums;
+  };
+  return chunks == atOnce ? addSome(k.i32(0), zeros)
+                          : k.loop(k.i32(0), k.i32(chunks), k.i32(atOnce), zeros, addSome);
+}
 
 void addLinearFunction(VariantFunctions &out, const llmir_linear_params_t &p,
                        const LinearGroup &group, llvm::function_ref<void()> build) {

@@ -9,7 +9,6 @@
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
 #include "MatrixTiles.h"
-#include "Panels.h"
 
 extern "C" {
 #include "quant/activation.h"

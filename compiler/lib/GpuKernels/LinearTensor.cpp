@@ -7,7 +7,6 @@
 //
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
-#include "Panels.h"
 #include "TensorTiles.h"
 
 extern "C" {
@@ -44,7 +43,7 @@ private:
   void place();
   Vals loadWeights(Val block, uint32_t chunk);
   Vals loadActivations(Val row, uint32_t from);
-  void multiplyChunk(Val g, uint32_t chunk, llvm::ArrayRef<Val> blocks, Vals &dots);
+  void multiplyChunk(Val column, uint32_t chunk, const Vals &blocks, Vals &dots);
   void addGroup(Val g, Vals &sums);
   void scalePanel(uint32_t panel, uint32_t t, Val block, llvm::ArrayRef<Val> scales,
                   llvm::ArrayRef<Val> rowSums, const Vals &dots, Vals &sums);
@@ -109,13 +108,13 @@ Vals LinearTensor::loadActivations(Val row, uint32_t from) {
   return words;
 }
 
-/// dots: [panel][tile][half][output].
-void LinearTensor::multiplyChunk(Val g, uint32_t chunk, llvm::ArrayRef<Val> blocks, Vals &dots) {
+/// Chunk `chunk` from word `column` of the rows on; dots: [panel][tile][half][output].
+void LinearTensor::multiplyChunk(Val column, uint32_t chunk, const Vals &blocks, Vals &dots) {
   llvm::SmallVector<Vals, 2> weights;
   for (Val block : blocks)
     weights.push_back(loadWeights(block, chunk));
   for (uint32_t t = 0; t < tileCount; ++t) {
-    Val row = columnRows[t] + g * (p.group / 4);
+    Val row = columnRows[t] + column;
     for (uint32_t half = 0; half < halves(); ++half) {
       const Vals activations = loadActivations(row, chunk * 8 + half * (p.columns / 4));
       for (uint32_t panel = 0; panel < perOutput(); ++panel) {
@@ -149,9 +148,14 @@ void LinearTensor::addGroup(Val g, Vals &sums) {
   Vals blocks;
   for (uint32_t panel = 0; panel < perOutput(); ++panel)
     blocks.push_back((weightPanel + panel) * panels.panelWords() + g * panels.blockWords());
-  Vals dots(sums.size() * halves(), k.i32(0));
-  for (uint32_t chunk = 0; chunk < p.group / 32; ++chunk)
-    multiplyChunk(g, chunk, blocks, dots);
+  const Vals zeros(sums.size() * halves(), k.i32(0));
+  const Vals dots =
+      sumChunks(k, panels, p.group, zeros, [&](Val first, uint32_t chunk, Vals &dots) {
+        Vals from;
+        for (Val block : blocks)
+          from.push_back(block + first * (panels.isNibbles() ? 64 : 128));
+        multiplyChunk(g * (p.group / 4) + first * 8, chunk, from, dots);
+      });
   Vals scales, rowSums;
   for (Val row : outputRows) {
     scales.push_back(k.asFloat(k.load(0, row + g, llmir_q8_scale_offset(rowColumns()) / 4)));

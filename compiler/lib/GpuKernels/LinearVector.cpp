@@ -1,13 +1,13 @@
 //===- LinearVector.cpp - One token times integer weights -----------------===//
 //
 // A workgroup takes a panel of sixteen rows, or two with a gate. A thread has four adjacent rows,
-// which lie side by side: each of its loads is sixteen bytes, all loads of a group are on their way
-// at once, and a word of activations serves four rows. Four threads make a slice of the columns;
-// the sums of slices are added in their order, as LinearKernel.cpp does, with the same bits.
+// which lie side by side: each of its loads is sixteen bytes, those of 32 bytes a row are on
+// their way at once, and a word of activations serves four rows. Four threads make a slice of the
+// columns; the sums of slices are added in their order, as LinearKernel.cpp does, with the same
+// bits.
 //
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
-#include "Panels.h"
 
 extern "C" {
 #include "quant/activation.h"
@@ -32,10 +32,11 @@ private:
   uint32_t halves() const { return isWide() ? 2 : 1; }
   uint32_t rowColumns() const { return isWide() ? 2 * p.columns : p.columns; }
   uint32_t threads() const { return 4 * slices; }
+  uint32_t chunkWords() const { return panels.isNibbles() ? 4 : 8; } ///< of a row
 
   void place();
   void addGroup(Val g, Vals &sums);
-  void dotChunk(uint32_t chunk, llvm::ArrayRef<Val> blocks, Val activations, Vals &dots);
+  void dotChunk(uint32_t chunk, const Vals &blocks, Val activations, Vals &dots);
   Val dotNibbles(Val weights, Val low, Val high, Val acc);
   void scaleRows(Val g, Val block, llvm::ArrayRef<Val> dots, llvm::MutableArrayRef<Val> sums);
   Val joinSlices(Shared memory, Val row, uint32_t panel);
@@ -61,10 +62,9 @@ Val LinearVector::dotNibbles(Val weights, Val low, Val high, Val acc) {
   return k.dot4((weights >> 4) & 0x0f0f0f0f, high, acc);
 }
 
-/// Thirty-two columns of a group; dots: [panel][half][row].
-void LinearVector::dotChunk(uint32_t chunk, llvm::ArrayRef<Val> blocks, Val activations,
-                            Vals &dots) {
-  const uint32_t words = panels.isNibbles() ? 4 : 8;
+/// Thirty-two columns; dots: [panel][half][row].
+void LinearVector::dotChunk(uint32_t chunk, const Vals &blocks, Val activations, Vals &dots) {
+  const uint32_t words = chunkWords();
   llvm::SmallVector<Quad, 16> weights;
   for (Val block : blocks)
     for (uint32_t w = 0; w < words; ++w)
@@ -111,11 +111,16 @@ void LinearVector::addGroup(Val g, Vals &sums) {
   for (uint32_t panel = 0; panel < perOutput(); ++panel)
     blocks.push_back((weightPanel + panel) * panels.panelWords() + g * panels.blockWords() +
                      quad * 4);
-  Vals dots(perOutput() * halves() * 4, k.i32(0));
   Val activations = rowBase + g * (p.group / 4);
-  for (uint32_t chunk = 0; chunk < p.group / 32; ++chunk)
-    dotChunk(chunk, blocks, activations, dots);
   const uint32_t each = halves() * 4;
+  const Vals zeros(perOutput() * each, k.i32(0));
+  const Vals dots =
+      sumChunks(k, panels, p.group, zeros, [&](Val first, uint32_t chunk, Vals &sums) {
+        Vals from;
+        for (Val block : blocks)
+          from.push_back(block + first * (chunkWords() * 16));
+        dotChunk(chunk, from, activations + first * 8, sums);
+      });
   for (uint32_t panel = 0; panel < perOutput(); ++panel)
     scaleRows(g, blocks[panel], llvm::ArrayRef<Val>(dots).slice(panel * each, each),
               llvm::MutableArrayRef<Val>(sums).slice(panel * 4, 4));
