@@ -15,6 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
+#include "Panels.h"
 
 extern "C" {
 #include "quant/activation.h"
@@ -247,9 +248,10 @@ void addLinear(VariantFunctions &out, const llmir_linear_params_t &p, const Line
 
 } // namespace
 
-Vals sumChunks(KernelBuilder &k, const Panels &panels, uint32_t group, const Vals &zeros,
+Vals sumChunks(KernelBuilder &k, const llmir_linear_params_t &p, const Vals &zeros,
                llvm::function_ref<void(Val first, uint32_t chunk, Vals &sums)> add) {
-  const uint32_t chunks = group / 32, atOnce = std::min(chunks, panels.isNibbles() ? 2u : 1u);
+  const bool isSmall = p.layout != LLMIR_LAYOUT_PANEL_S8 && !(p.flags & LLMIR_LINEAR_WIDE);
+  const uint32_t chunks = p.group / 32, atOnce = std::min(chunks, isSmall ? 2u : 1u);
   auto addSome = [&](Val first, Vals sums) {
     for (uint32_t chunk = 0; chunk < atOnce; ++chunk)
       add(first, chunk, sums);

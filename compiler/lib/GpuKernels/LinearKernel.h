@@ -3,7 +3,6 @@
 #define LLMIR_LIB_GPUKERNELS_LINEARKERNEL_H
 
 #include "Kernels.h"
-#include "Panels.h"
 
 namespace llmir::compiler {
 
@@ -17,11 +16,11 @@ struct LinearGroup {
   uint32_t rowsMin; ///< tokens from which on the function is chosen
 };
 
-/// The sums over the chunks of 32 columns of a group of weights. Those of 32 bytes a row stand side
-/// by side, and a loop takes the others, so that a kernel does not grow with its groups and keeps
-/// what it loads in registers. `add` adds chunk `first + chunk`, of which `chunk` is known.
+/// The sums over the chunks of 32 columns of a group. One or, where a chunk is small, two stand
+/// side by side, and a loop takes the others, so that a kernel does not grow with its groups and
+/// keeps what it loads in registers. `add` adds chunk `first + chunk`, of which `chunk` is known.
 KernelBuilder::Vals
-sumChunks(KernelBuilder &k, const Panels &panels, uint32_t group, const KernelBuilder::Vals &zeros,
+sumChunks(KernelBuilder &k, const llmir_linear_params_t &p, const KernelBuilder::Vals &zeros,
           llvm::function_ref<void(Val first, uint32_t chunk, KernelBuilder::Vals &sums)> add);
 
 /// Adds a function, whose body `build` writes.

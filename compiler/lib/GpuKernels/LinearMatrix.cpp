@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
 #include "MatrixTiles.h"
+#include "Panels.h"
 
 extern "C" {
 #include "quant/activation.h"

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
+#include "Panels.h"
 #include "TensorTiles.h"
 
 extern "C" {
@@ -149,13 +150,12 @@ void LinearTensor::addGroup(Val g, Vals &sums) {
   for (uint32_t panel = 0; panel < perOutput(); ++panel)
     blocks.push_back((weightPanel + panel) * panels.panelWords() + g * panels.blockWords());
   const Vals zeros(sums.size() * halves(), k.i32(0));
-  const Vals dots =
-      sumChunks(k, panels, p.group, zeros, [&](Val first, uint32_t chunk, Vals &dots) {
-        Vals from;
-        for (Val block : blocks)
-          from.push_back(block + first * (panels.isNibbles() ? 64 : 128));
-        multiplyChunk(g * (p.group / 4) + first * 8, chunk, from, dots);
-      });
+  const Vals dots = sumChunks(k, p, zeros, [&](Val first, uint32_t chunk, Vals &dots) {
+    Vals from;
+    for (Val block : blocks)
+      from.push_back(block + first * (panels.isNibbles() ? 64 : 128));
+    multiplyChunk(g * (p.group / 4) + first * 8, chunk, from, dots);
+  });
   Vals scales, rowSums;
   for (Val row : outputRows) {
     scales.push_back(k.asFloat(k.load(0, row + g, llmir_q8_scale_offset(rowColumns()) / 4)));

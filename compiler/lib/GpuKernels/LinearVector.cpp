@@ -1,13 +1,14 @@
 //===- LinearVector.cpp - One token times integer weights -----------------===//
 //
 // A workgroup takes a panel of sixteen rows, or two with a gate. A thread has four adjacent rows,
-// which lie side by side: each of its loads is sixteen bytes, those of 32 bytes a row are on
+// which lie side by side: each of its loads is sixteen bytes, those of 32 or 64 columns are on
 // their way at once, and a word of activations serves four rows. Four threads make a slice of the
 // columns; the sums of slices are added in their order, as LinearKernel.cpp does, with the same
 // bits.
 //
 //===----------------------------------------------------------------------===//
 #include "LinearKernel.h"
+#include "Panels.h"
 
 extern "C" {
 #include "quant/activation.h"
@@ -114,13 +115,12 @@ void LinearVector::addGroup(Val g, Vals &sums) {
   Val activations = rowBase + g * (p.group / 4);
   const uint32_t each = halves() * 4;
   const Vals zeros(perOutput() * each, k.i32(0));
-  const Vals dots =
-      sumChunks(k, panels, p.group, zeros, [&](Val first, uint32_t chunk, Vals &sums) {
-        Vals from;
-        for (Val block : blocks)
-          from.push_back(block + first * (chunkWords() * 16));
-        dotChunk(chunk, from, activations + first * 8, sums);
-      });
+  const Vals dots = sumChunks(k, p, zeros, [&](Val first, uint32_t chunk, Vals &sums) {
+    Vals from;
+    for (Val block : blocks)
+      from.push_back(block + first * (chunkWords() * 16));
+    dotChunk(chunk, from, activations + first * 8, sums);
+  });
   for (uint32_t panel = 0; panel < perOutput(); ++panel)
     scaleRows(g, blocks[panel], llvm::ArrayRef<Val>(dots).slice(panel * each, each),
               llvm::MutableArrayRef<Val>(sums).slice(panel * 4, 4));

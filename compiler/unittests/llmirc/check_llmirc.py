@@ -257,6 +257,18 @@ class Compile(TestCase):
             self.assertEqual("mma.sync.aligned.m16n8k32" in text, level == 80)
             self.check_ptx(text, level, chips)
 
+    def test_code_for_large_groups_is_as_small_and_does_not_spill(self):
+        sizes = {}
+        for group in (32, 256):
+            self.compile("--target", "vulkan:base", "--quantize", "q8", "--group", str(group), "--quiet")
+            sizes[group] = len(dict(gpu_modules(self.out.read_bytes(), 2))[0x101])
+        self.assertLess(sizes[256], 1.2 * sizes[32])
+        for quantize, group in (("q8", 64), ("q8", 256), ("q4", 128), ("q4", 256)):
+            with self.subTest(quantize=quantize, group=group):
+                self.compile("--target", "cuda:sm_80", "--quantize", quantize, "--group", str(group), "--quiet")
+                text = dict(gpu_modules(self.out.read_bytes(), 3))[80].rstrip(b"\0").decode()
+                self.check_ptx(text, 80, ("sm_89", "sm_90"))
+
     def ptxas(self):
         folders = (os.environ["PATH"], os.path.join(os.environ.get("CUDA_HOME", "/nonexistent"), "bin"), "/usr/local/cuda/bin")
         return shutil.which("ptxas", path=os.pathsep.join(folders)) or self.skipTest("no ptxas")
