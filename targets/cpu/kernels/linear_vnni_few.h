@@ -7,9 +7,7 @@
 #ifndef LLMIR_CPU_LINEAR_VNNI_FEW_H
 #define LLMIR_CPU_LINEAR_VNNI_FEW_H
 
-/* Tokens side by side: groups of 32, with chains of 8 or 16 dots each, and wider ones. */
-#define VNNI_FEW_LANES 4u
-#define VNNI_FEW_LANES64 2u
+#define VNNI_FEW_LANES 4u /* tokens side by side */
 
 /* What the tokens need of the weights in registers; halves are 32 columns. */
 typedef struct vnni_halves {
@@ -135,7 +133,7 @@ LLMIR_VEC void vnni_blocks32(const linear_pass_t* pass,
     }
 }
 
-/* ---- Groups of 64 and 128: steps of 64 columns, dots between steps wait in the scratch */
+/* ---- Larger groups: steps of 64 columns, dots between steps wait in the scratch */
 
 LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
                              uint32_t layout,
@@ -144,7 +142,7 @@ LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
                              int is_last_step,
                              __m512i* scratch,
                              vnni_cursor_t* at) {
-    __m512i dots[VNNI_FEW_LANES64][2];
+    __m512i dots[VNNI_FEW_LANES][2];
     LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
         dots[lane][0] = scratch[lane];
@@ -194,6 +192,9 @@ LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
     for (uint32_t step = 0; step < end; step += 64) {
         const uint32_t column = step % pass->group;
         const uint8_t* chunk = block + column / LLMIR_CHUNK_COLUMNS * chunk_bytes;
+        if (step < pass->group) {
+            linear_prefetch(chunk, 2 * chunk_bytes);
+        }
         vnni_unpack(chunk, layout, w.q[0]);
         vnni_unpack(chunk + chunk_bytes, layout, w.q[1]);
         const int is_last_step = step + 64 == end;
@@ -204,10 +205,10 @@ LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
         }
         at.a += step + pass->group >= end ? pass->low_offset : 0;
         uint32_t t = 0;
-        for (; t + VNNI_FEW_LANES64 <= pass->token_count; t += VNNI_FEW_LANES64) {
-            vnni_tokens64(pass, layout, &w, VNNI_FEW_LANES64, is_last_step, scratch + t, &at);
+        for (; t + VNNI_FEW_LANES <= pass->token_count; t += VNNI_FEW_LANES) {
+            vnni_tokens64(pass, layout, &w, VNNI_FEW_LANES, is_last_step, scratch + t, &at);
         }
-        if (t < pass->token_count) {
+        for (; t < pass->token_count; t++) {
             vnni_tokens64(pass, layout, &w, 1, is_last_step, scratch + t, &at);
         }
     }
