@@ -121,6 +121,16 @@ static void test_quant_pack_integers_lie_where_the_layout_draws_them(void** stat
     free(bytes.data);
 }
 
+static void test_quant_pack_groups_are_powers_of_two_from_32_to_256(void** state) {
+    (void)state;
+    for (uint64_t group = 0; group <= 4096; group++) {
+        const int expected = group == 32 || group == 64 || group == 128 || group == 256;
+        assert_int_equal(llmir_group_is_valid(group), expected);
+        assert_int_equal(llmir_group_is_valid(group + (UINT64_C(1) << 32)), 0);
+    }
+    assert_int_equal(llmir_group_is_valid(UINT64_MAX), 0);
+}
+
 static void test_quant_pack_float_rows_are_rounded_and_read_back(void** state) {
     (void)state;
     test_random_t random;
@@ -173,6 +183,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quant_pack_integer_rows_in_any_order_are_read_back),
         cmocka_unit_test(test_quant_pack_integers_lie_where_the_layout_draws_them),
+        cmocka_unit_test(test_quant_pack_groups_are_powers_of_two_from_32_to_256),
         cmocka_unit_test(test_quant_pack_float_rows_are_rounded_and_read_back),
         cmocka_unit_test(test_quant_pack_rows_of_padding_stay_zero),
     };
