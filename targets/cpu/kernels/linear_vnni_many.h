@@ -114,7 +114,7 @@ LLMIR_VEC void vnni_dots(const linear_pass_t* pass,
     vnni_columns(pass, at, q, offset + pass->low_offset, lanes, dots);
 }
 
-/* The sum of a lane and panel with the dot of group g, group i of `w`. */
+/* The sum of a lane and panel with the dot of group g, whose scales are `numbers`. */
 LLMIR_VEC __m512 vnni_add(const linear_pass_t* pass,
                           uint32_t layout,
                           const vnni_lanes_t* at,
