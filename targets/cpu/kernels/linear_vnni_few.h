@@ -7,7 +7,14 @@
 #ifndef LLMIR_CPU_LINEAR_VNNI_FEW_H
 #define LLMIR_CPU_LINEAR_VNNI_FEW_H
 
-#define VNNI_FEW_LANES 4u /* tokens side by side */
+/* Tokens side by side: groups of 32, and larger ones. What GCC compiles is built in, and is to be
+ * small more than fast where bundles bring code of their own. */
+#define VNNI_FEW_LANES 4u
+#if defined(__clang__)
+#define VNNI_FEW_LANES64 4u
+#else
+#define VNNI_FEW_LANES64 2u
+#endif
 
 /* What the tokens need of the weights in registers; halves are 32 columns. */
 typedef struct vnni_halves {
@@ -136,30 +143,36 @@ LLMIR_VEC void vnni_blocks32(const linear_pass_t* pass,
 /* ---- Larger groups: steps of 64 columns, dots between steps wait in the scratch */
 
 LLMIR_VEC void vnni_tokens64(const linear_pass_t* pass,
-                             uint32_t layout,
                              const vnni_halves_t* w,
+                             const int8_t* a,
                              const uint32_t lanes,
-                             int is_last_step,
-                             __m512i* scratch,
-                             vnni_cursor_t* at) {
-    __m512i dots[VNNI_FEW_LANES][2];
+                             __m512i* scratch) {
+    __m512i dots[VNNI_FEW_LANES64][2];
     LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
         dots[lane][0] = scratch[lane];
         dots[lane][1] = _mm512_setzero_si512();
     }
-    vnni_half_columns(w, at->a, pass->row_bytes, 2, lanes, dots);
+    vnni_half_columns(w, a, pass->row_bytes, 2, lanes, dots);
     LLMIR_UNROLLED
     for (uint32_t lane = 0; lane < lanes; lane++) {
-        const __m512i dot = _mm512_add_epi32(dots[lane][0], dots[lane][1]);
-        if (!is_last_step) {
-            scratch[lane] = dot;
-            vnni_cursor_advance(pass, at);
-            continue;
-        }
-        _mm512_store_ps(at->sums,
-                        vnni_half_finish(pass, layout, w, 0, at, dot, _mm512_load_ps(at->sums)));
-        vnni_cursor_advance(pass, at);
+        scratch[lane] = _mm512_add_epi32(dots[lane][0], dots[lane][1]);
+    }
+}
+
+/* The same for all tokens; `a`: the first one's columns. */
+LLMIR_VEC void vnni_step64(const linear_pass_t* pass,
+                           const vnni_halves_t* w,
+                           const int8_t* a,
+                           __m512i scratch[LLMIR_LINEAR_FEW_TOKENS]) {
+    uint32_t t = 0;
+    LLMIR_ROLLED
+    for (; t + VNNI_FEW_LANES64 <= pass->token_count; t += VNNI_FEW_LANES64) {
+        vnni_tokens64(pass, w, a + t * pass->row_bytes, VNNI_FEW_LANES64, scratch + t);
+    }
+    LLMIR_ROLLED
+    for (; t < pass->token_count; t++) {
+        vnni_tokens64(pass, w, a + t * pass->row_bytes, 1, scratch + t);
     }
 }
 
@@ -184,6 +197,7 @@ LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
     vnni_halves_t w;
     w.numbers[0] = vnni_numbers(block, layout, pass->group);
     const uint32_t end = pass->low_offset != 0 ? 2 * pass->group : pass->group;
+    vnni_cursor_t at = vnni_cursor_at(pass, g);
     LLMIR_ROLLED
     for (uint32_t t = 0; t < pass->token_count; t++) {
         scratch[t] = _mm512_setzero_si512();
@@ -197,20 +211,16 @@ LLMIR_VEC void vnni_block_wide(const linear_pass_t* pass,
         }
         vnni_unpack(chunk, layout, w.q[0]);
         vnni_unpack(chunk + chunk_bytes, layout, w.q[1]);
-        const int is_last_step = step + 64 == end;
-        vnni_cursor_t at = vnni_cursor_at(pass, g);
-        at.a += column;
         if (step + pass->group == end) { /* the only bytes, or from the high ones to the low ones */
             vnni_start_all(pass, layout, g, scratch);
         }
-        at.a += step + pass->group >= end ? pass->low_offset : 0;
-        uint32_t t = 0;
-        for (; t + VNNI_FEW_LANES <= pass->token_count; t += VNNI_FEW_LANES) {
-            vnni_tokens64(pass, layout, &w, VNNI_FEW_LANES, is_last_step, scratch + t, &at);
-        }
-        for (; t < pass->token_count; t++) {
-            vnni_tokens64(pass, layout, &w, 1, is_last_step, scratch + t, &at);
-        }
+        const uint32_t low = step + pass->group >= end ? pass->low_offset : 0;
+        vnni_step64(pass, &w, at.a + column + low, scratch);
+    }
+    LLMIR_ROLLED
+    for (uint32_t t = 0; t < pass->token_count; t++, vnni_cursor_advance(pass, &at)) {
+        const __m512 acc = _mm512_load_ps(at.sums);
+        _mm512_store_ps(at.sums, vnni_half_finish(pass, layout, &w, 0, &at, scratch[t], acc));
     }
 }
 
