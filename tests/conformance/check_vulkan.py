@@ -56,6 +56,7 @@ class Sections:
 
 class Vulkan(SameTokens, unittest.TestCase):
     device_name = "vulkan: "
+    TIE = 0.01  # drivers round in other places: Mesa 26.2 exchanges two that are 0.0027 apart
 
     def bundle(self):
         return BUNDLE
@@ -133,7 +134,7 @@ class RealModel(ButForTies):
                 expected, found = (chat(bundle, device, prompt, "--context", 1024, "--logprobs", 2, tokens=16) for device in ("cpu", "vulkan"))
                 self.assertEqual(found.returncode, 0, found.stderr)
                 print(f"{prompt}{found.stdout.rstrip()}  [{found.stderr.splitlines()[-2]}]", flush=True)
-                self.assert_same_but_for_ties(expected.stderr, found.stderr)
+                self.assert_same_but_for_ties(expected.stderr, found.stderr, 16)
 
 
 class SmolLM2(RealModel, unittest.TestCase):

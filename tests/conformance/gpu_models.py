@@ -84,10 +84,10 @@ class ButForTies:
     """Sums in another order can make another choice of two tokens that are all but equally likely: their log-probabilities are within
     TIE."""
 
-    def assert_same_but_for_ties(self, expected, found):
-        """Compares what `--logprobs 2` printed of the processor with that of a device; False if a token differs."""
+    def assert_same_but_for_ties(self, expected, found, tokens):
+        """Compares what `--logprobs 2` printed of so many tokens of the processor with that of a device; False if one differs."""
         expected, found = choices(expected), choices(found)
-        self.assertTrue(expected)
+        self.assertEqual(len(expected), tokens)
         for (token, likeliest), (other, _) in zip(expected, found):
             if token != other:  # what follows is another text
                 self.assertEqual(other, likeliest[1][1])
@@ -100,7 +100,7 @@ class ButForTies:
 class SameTokens(ButForTies):
     """Greedy tokens of the processor on a device: a TestCase says how a bundle is `made` and how it is run `there`."""
 
-    TIE = 0.01
+    TIE = 0.001  # of stand-ins, which execute one lowering everywhere: with q4 two tokens behind the third prompt are 0.0005 apart
     PROMPTS = ("Once upon a time", "a", "The capital of France is Paris, and that of")
 
     def assert_same_tokens(self, bundle, *more, prompts=PROMPTS):
@@ -114,7 +114,7 @@ class SameTokens(ButForTies):
             if found.stdout != expected.stdout:  # asked again, because devices choose greedy tokens themselves, without log-probabilities
                 again = (*more, "--logprobs", 2)
                 asked = (chat(bundle, "cpu", prompt, *again).stderr, self.there(bundle, prompt, *again).stderr)
-                self.assertFalse(self.assert_same_but_for_ties(*asked), found.stdout)
+                self.assertFalse(self.assert_same_but_for_ties(*asked, 12), found.stdout)
 
     def test_tokens_are_those_of_the_processor(self):
         self.assert_same_tokens(self.bundle())

@@ -260,6 +260,7 @@ static const field_edit_t tensor_edits[] = {
     EDIT(layout, 9),
     EDIT(layout, LLMIR_LAYOUT_PANEL_F32), /* with a group */
     EDIT(group, 0),
+    EDIT(group, 16),
     EDIT(group, 48),
     EDIT(group, 128), /* no divisor of 64 columns */
     EDIT(data_bytes, 0),

@@ -313,7 +313,8 @@ static void test_kernel_linear_every_layout_and_token_count_same_bits(void** sta
         for (uint32_t group = 32;
              group <= (layout >= LLMIR_LAYOUT_PANEL_S4 ? LLMIR_MAX_GROUP : 32u); group *= 2) {
             for (uint32_t tokens = 1; tokens <= 17; tokens++) {
-                const llmir_linear_params_t params = plain_params(layout, group, 32, 512);
+                const llmir_linear_params_t params =
+                    plain_params(layout, group, 32, group <= 128 ? 256 : 512);
                 check_case(&random, &params, tokens, tokens <= 3);
             }
         }

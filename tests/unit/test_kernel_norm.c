@@ -138,7 +138,7 @@ static void test_norm_flags_dims_and_formats_match_the_reference(void** state) {
     (void)state;
     static norm_fixture_t f;
     static norm_fixture_t expected[2];
-    static const uint32_t dims[] = {576, 2304, 512, 1, 8, 100};
+    static const uint32_t dims[] = {576, 2304, 128, 512, 1, 8, 100};
     test_random_t random;
     test_random_init(&random, 31);
     fixture_fill(&f, &random);

@@ -179,7 +179,7 @@ static void test_plan_tables_are_checked(void** state) {
         REFUSED(&c, buffer->columns, 0, UINT32_MAX, 1u << 30);
         REFUSED(&c, buffer->row_bytes, 0, 64 - 1, UINT32_MAX, UINT32_MAX - 63, 1u << 28);
         if (buffer->format == LLMIR_ROW_Q8) {
-            REFUSED(&c, buffer->group, 0, 31, 33, 48, 256, UINT32_MAX);
+            REFUSED(&c, buffer->group, 0, 16, 31, 33, 48, 256, UINT32_MAX);
         } else {
             REFUSED(&c, buffer->group, 1, 32);
         }

@@ -70,7 +70,7 @@ private:
   Val scorePiece(Val first, Val end);
   Vals findPiece(Val piece);
   Val weigh(Val values, Val lane, Val index, Val exponential);
-  void addGroup(Vals &sums, Val values, Val weights);
+  void addGroup(Vals &sums, Val values, Val firstScore);
   Vals sumValues(Val first, Val begin, Val end);
   void joinSlices(Vals &sums);
   Vals merge(const Vals &state, const Vals &found);
@@ -231,18 +231,19 @@ Val Attention::weigh(Val values, Val lane, Val index, Val exponential) {
   return k.select(k.greater(exponential, k.f32(0)), weight, k.f32(0));
 }
 
-/// Adds exponential * value of the sixteen keys of a group, whose first has exponential `weights`.
-/// Everything is asked for before anything is needed.
-void Attention::addGroup(Vals &sums, Val values, Val weights) {
+/// Adds exponential * value of the sixteen keys of a group, whose exponentials begin at scores
+/// [firstScore]. Everything is asked for before anything is needed.
+void Attention::addGroup(Vals &sums, Val values, Val firstScore) {
   llvm::SmallVector<std::pair<Val, Val>, 16> loaded;
   Vals scaled;
   for (uint32_t key = 0; key < 16; ++key)
     for (uint32_t i = 0; i < kept(); ++i) {
       Val pair = k.umin(pairOf(i), k.i32(pairs() - 1));
       loaded.push_back(places.loadValues(values, key, pair));
-      Val weight = k.load(scores, weights + key);
-      scaled.push_back(
-          places.isQ4() ? weigh(values, k.i32(key), pair / (LLMIR_KV_Q4_GROUP / 2), weight) : weight);
+      Val weight = k.load(scores, firstScore + key);
+      scaled.push_back(places.isQ4()
+                           ? weigh(values, k.i32(key), pair / (LLMIR_KV_Q4_GROUP / 2), weight)
+                           : weight);
     }
   for (size_t n = 0; n < loaded.size(); ++n) {
     const size_t i = n % kept();

@@ -44,7 +44,6 @@ private:
   uint32_t halves() const { return isWide() ? 2 : 1; }
   uint32_t rowColumns() const { return isWide() ? 2 * p.columns : p.columns; }
   uint32_t panelCount() const { return waves * perOutput(); } ///< of the workgroup
-  uint32_t chunkPanelWords() const { return panels.isNibbles() ? 64 : 128; }
   uint32_t rowTiles() const { return 16 / tile.shape().rows; }
   uint32_t tokenTiles() const { return tokens / tile.shape().tokens; }
   uint32_t matrixCount() const { return perOutput() * rowTiles() * tokenTiles(); }
@@ -122,7 +121,7 @@ Val LinearMatrix::nibbleBytes(Val word) const {
 }
 
 void LinearMatrix::bringWeights(Val g, Val chunk) {
-  const uint32_t words = chunkPanelWords();
+  const uint32_t words = panels.chunkWords();
   forEach(panelCount() * words, [&](Val i, uint32_t) {
     Val slot = i / words, inPanel = i % words;
     Val from = panelOf(slot) + g * panels.blockWords() + chunk * words + inPanel;

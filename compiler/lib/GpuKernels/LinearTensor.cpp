@@ -153,7 +153,7 @@ void LinearTensor::addGroup(Val g, Vals &sums) {
   const Vals dots = sumChunks(k, p, zeros, [&](Val first, uint32_t chunk, Vals &dots) {
     Vals from;
     for (Val block : blocks)
-      from.push_back(block + first * (panels.isNibbles() ? 64 : 128));
+      from.push_back(block + first * panels.chunkWords());
     multiplyChunk(g * (p.group / 4) + first * 8, chunk, from, dots);
   });
   Vals scales, rowSums;

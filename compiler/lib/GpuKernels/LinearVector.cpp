@@ -33,7 +33,6 @@ private:
   uint32_t halves() const { return isWide() ? 2 : 1; }
   uint32_t rowColumns() const { return isWide() ? 2 * p.columns : p.columns; }
   uint32_t threads() const { return 4 * slices; }
-  uint32_t chunkWords() const { return panels.isNibbles() ? 4 : 8; } ///< of a row
 
   void place();
   void addGroup(Val g, Vals &sums);
@@ -65,7 +64,7 @@ Val LinearVector::dotNibbles(Val weights, Val low, Val high, Val acc) {
 
 /// Thirty-two columns; dots: [panel][half][row].
 void LinearVector::dotChunk(uint32_t chunk, const Vals &blocks, Val activations, Vals &dots) {
-  const uint32_t words = chunkWords();
+  const uint32_t words = panels.chunkWords() / 16; // of a row
   llvm::SmallVector<Quad, 16> weights;
   for (Val block : blocks)
     for (uint32_t w = 0; w < words; ++w)
@@ -118,7 +117,7 @@ void LinearVector::addGroup(Val g, Vals &sums) {
   const Vals dots = sumChunks(k, p, zeros, [&](Val first, uint32_t chunk, Vals &sums) {
     Vals from;
     for (Val block : blocks)
-      from.push_back(block + first * (chunkWords() * 16));
+      from.push_back(block + first * panels.chunkWords());
     dotChunk(chunk, from, activations + first * 8, sums);
   });
   for (uint32_t panel = 0; panel < perOutput(); ++panel)

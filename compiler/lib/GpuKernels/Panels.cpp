@@ -23,7 +23,9 @@ uint32_t Panels::panelWords() const {
   return static_cast<uint32_t>(llmir_panel_bytes(layout, group, columns) / 4);
 }
 
-uint32_t Panels::scaleWords() const { return isNibbles() ? group / 32 * 64 : group * 4; }
+uint32_t Panels::chunkWords() const { return isNibbles() ? 64 : 128; }
+
+uint32_t Panels::scaleWords() const { return group / 32 * chunkWords(); }
 
 Panels::Place Panels::place(Val row, Val column) {
   Val lane = row % 16;

@@ -17,6 +17,7 @@ public:
 
   bool isInteger() const;
   bool isNibbles() const;
+  uint32_t chunkWords() const; ///< of 32 columns of integers
   uint32_t blockWords() const;
   uint32_t panelWords() const;
   /// Words from the start of a block to its scales.

@@ -39,7 +39,7 @@ enum class WeightPolicy {
 
 struct CompileOptions {
   WeightPolicy weights = WeightPolicy::Keep;
-  /// Most columns that share a scale with Q4 and Q8: 32, 64, 128 or 256.
+  /// Most columns that share a scale with Q4 and Q8 (quant/quant_layout.h: llmir_group_is_valid).
   uint32_t group = 32;
   std::string activations = "mixed"; ///< as the pass llmir-quantize-activations takes it
   int64_t contextCount = 0;          ///< positions to plan for, 0: what the model was trained for

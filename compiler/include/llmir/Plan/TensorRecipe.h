@@ -40,7 +40,7 @@ struct TensorPart {
 struct TensorRecipe {
   std::string name;                    ///< in the bundle, "blk.0.attn_qkv.weight"
   uint32_t layout = LLMIR_LAYOUT_NONE; ///< llmir_layout_t
-  uint32_t group = 0;                  ///< 32, 64, 128 or 256 for integer layouts, else 0
+  uint32_t group = 0;                  ///< llmir_group_is_valid() for integer layouts, else 0
   std::vector<uint32_t> shape;         ///< as in llmir_tensor_record_t, outermost first, rank 1 or
                                        ///< 2; InterleavePanels: 2 * (part rows rounded up to 16)
   TensorHow how = TensorHow::Plain;
